@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#ifndef LONGREACH_ALLOCATOR_CHILD_HPP
+#define LONGREACH_ALLOCATOR_CHILD_HPP
+
+#include <array>
+#include <cstdint>
+
+#include "bits.hpp"
+#include "config.hpp"
+
+// Word algebra on a child: 512 consecutive, aligned frames, one bit each (1 = free), eight words, one cache line.
+//
+// A block of order k is 2^k frames that begin at a multiple of 2^k. A free block is maximal where the
+// block of order k + 1 around it is not wholly free. Nothing here keeps state.
+
+LONGREACH_NAMESPACE_BEGIN
+
+inline constexpr unsigned child_order = 9;
+inline constexpr unsigned child_frames = 512;
+
+/// Bit f is set where frame f of the child is free.
+using child_words = std::array<std::uint64_t, 8>;
+
+namespace detail {
+
+/// Bits at multiples of 2^k, for k from 0 to 6.
+inline constexpr std::array<std::uint64_t, 7> block_starts{
+    0xffffffffffffffffU, 0x5555555555555555U, 0x1111111111111111U, 0x0101010101010101U,
+    0x0001000100010001U, 0x0000000100000001U, 0x0000000000000001U};
+
+/// First bits of the free order-k blocks of one word, k from 0 to 6.
+[[nodiscard]] constexpr std::uint64_t free_blocks(std::uint64_t word, unsigned k) noexcept {
+    for (unsigned j = 0; j < k; ++j) word &= word >> (1U << j);
+    return word & block_starts[k];
+}
+
+/// First bits of the maximal free blocks among free blocks of order k (`starts`) and k + 1 (`parents`);
+/// `width` is 2^k in units of bits of the word.
+[[nodiscard]] constexpr std::uint64_t without_parents(std::uint64_t starts, std::uint64_t parents,
+                                                      unsigned width) noexcept {
+    return starts & ~(parents | parents << width);
+}
+
+}  // namespace detail
+
+/// Bit i is set where all 64 frames of word i are free.
+[[nodiscard]] constexpr unsigned full_words(const child_words& words) noexcept {
+    unsigned full = 0;
+    for (unsigned i = 0; i < words.size(); ++i) full |= static_cast<unsigned>(words[i] == ~std::uint64_t{0}) << i;
+    return full;
+}
+
+[[nodiscard]] constexpr unsigned count_free(const child_words& words) noexcept {
+    unsigned total = 0;
+    for (const std::uint64_t word : words) total += count_ones(word);
+    return total;
+}
+
+/// Position (0 to 511) of the first maximal free block of order k (0 to 8), or 512 where there is none.
+[[nodiscard]] constexpr unsigned find_maximal_block(const child_words& words, unsigned k) noexcept {
+    if (k < 6) {
+        for (unsigned i = 0; i < words.size(); ++i) {
+            const std::uint64_t found = detail::without_parents(detail::free_blocks(words[i], k),
+                                                                detail::free_blocks(words[i], k + 1), 1U << k);
+            if (found != 0) return i * 64 + trailing_zeros(found);
+        }
+        return child_frames;
+    }
+    const std::uint64_t full = full_words(words);
+    const std::uint64_t found =
+        detail::without_parents(detail::free_blocks(full, k - 6), detail::free_blocks(full, k - 5), 1U << (k - 6));
+    return found == 0 ? child_frames : trailing_zeros(found) * 64;
+}
+
+/// Bit k (0 to 8) is set where the child holds a maximal free block of order k.
+[[nodiscard]] constexpr unsigned maximal_orders(const child_words& words) noexcept {
+    unsigned orders = 0;
+    for (const std::uint64_t word : words) {
+        if (word == 0 || word == ~std::uint64_t{0}) continue;
+        std::uint64_t starts = word;
+        for (unsigned k = 0; k < 6; ++k) {
+            const std::uint64_t parents = (starts & starts >> (1U << k)) & detail::block_starts[k + 1];
+            orders |= static_cast<unsigned>(detail::without_parents(starts, parents, 1U << k) != 0) << k;
+            starts = parents;
+        }
+    }
+    const std::uint64_t full = full_words(words);
+    for (unsigned k = 6; k < child_order; ++k) {
+        const std::uint64_t found =
+            detail::without_parents(detail::free_blocks(full, k - 6), detail::free_blocks(full, k - 5), 1U << (k - 6));
+        orders |= static_cast<unsigned>(found != 0) << k;
+    }
+    return orders;
+}
+
+/// Whether the order-k block (0 to 9) at `position`, a multiple of 2^k, is wholly free.
+[[nodiscard]] constexpr bool is_free_block(const child_words& words, unsigned position, unsigned k) noexcept {
+    if (k < 6) return (words[position / 64] >> (position % 64) & low_mask(1U << k)) == low_mask(1U << k);
+    for (unsigned i = position / 64; i < (position + (1U << k)) / 64; ++i) {
+        if (words[i] != ~std::uint64_t{0}) return false;
+    }
+    return true;
+}
+
+/// Order of the largest wholly free block around the free block of order k at `position`; k to 9.
+[[nodiscard]] constexpr unsigned enclosing_order(const child_words& words, unsigned position, unsigned k) noexcept {
+    while (k < child_order && is_free_block(words, (position >> k ^ 1U) << k, k)) ++k;
+    return k;
+}
+
+/// The part of bits [first, end) of a child that lies in word i, as a mask of that word.
+[[nodiscard]] constexpr std::uint64_t word_mask(unsigned i, unsigned first, unsigned end) noexcept {
+    const unsigned low = first > i * 64 ? first - i * 64 : 0;
+    const unsigned high = end > i * 64 ? end - i * 64 : 0;
+    return low >= 64 ? 0 : low_mask(high) & ~low_mask(low);
+}
+
+LONGREACH_NAMESPACE_END
+
+#endif
