@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: MIT
+// Address spaces by example, and each of their invariants broken on purpose.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <longreach/pagetable/vm/address_space.hpp>
+#include <longreach/pagetable/x86_64.hpp>
+#include <map>
+#include <vector>
+
+#include "model/address_space_trial.hpp"
+#include "model/list_policy.hpp"
+
+LONGREACH_NAMESPACE_BEGIN
+
+struct corrupt {
+    template <class Space>
+    static auto& table(Space& s) {
+        return s.table_;
+    }
+    template <class Space>
+    static auto& object(Space& s) {
+        return s.object_;
+    }
+};
+
+LONGREACH_NAMESPACE_END
+
+namespace longreach {
+namespace {
+
+using model::list_policy;
+using policy_type = list_policy<vpn, pfn>;
+using space_type = address_space<x86_64<4>, vpn, pfn, flat_memory<pfn>, policy_type>;
+
+constexpr std::uint64_t table_frames = 40;
+constexpr permissions rw = user_permissions(true, true, false);
+constexpr permissions ro = user_permissions(true, false, false);
+constexpr permissions none = user_permissions(false, false, false);
+constexpr area_flags plain{};
+constexpr area_flags heap{.grows_up = true};
+constexpr area_flags stack{.grows_down = true};
+
+constexpr page_run pages(std::uint64_t first, std::uint64_t count) { return {vpn{first}, page_count{count}}; }
+
+struct fixture : testing::Test {
+    explicit fixture(space_options with = {.number = 3}, std::size_t capacity = 64)
+        : entries(capacity), space(with, {{pfn{0}, page_count{table_frames}}, words}, policy, entries, object_words) {}
+
+    void map(page_run where, permissions allowed = rw, backing source = {}, area_flags flags = plain) {
+        ASSERT_EQ(space.map(where, allowed, source, flags), status::ok);
+    }
+    /// Touches each page of the run, which must work.
+    void touch(page_run where, access_kind kind = access_kind::store) {
+        for (vpn page = where.first; page < where.end(); page += page_count{1}) {
+            ASSERT_EQ(space.fault(page, kind).outcome, status::ok);
+        }
+    }
+    [[nodiscard]] pfn frame(std::uint64_t page) const { return space.object().find(vpn{page})->frame; }
+    [[nodiscard]] bool contiguous(std::uint64_t page) const {
+        return space.translate(vpn{page})->attributes.contiguous;
+    }
+    [[nodiscard]] std::vector<page_run> areas() const {
+        std::vector<page_run> result;
+        for (const auto& area : space.entries()) result.push_back(area.pages);
+        return result;
+    }
+    void TearDown() override {
+        if (expect_sound) {
+            EXPECT_EQ(space.audit().label, nullptr) << space.audit().where;
+            EXPECT_EQ(policy.audit().label, nullptr) << policy.audit().where;
+            EXPECT_EQ(policy.frames_held(), space.resident_pages().raw);
+        }
+    }
+
+    std::vector<std::uint64_t> words = std::vector<std::uint64_t>(table_frames * words_per_frame);
+    std::vector<std::uint64_t> object_words =
+        std::vector<std::uint64_t>(space_type::object_type::required_words(page_count{8192}, 16));
+    std::vector<map_entry<vpn>> entries;
+    policy_type policy{table_frames, 8192};
+    space_type space;
+    bool expect_sound = true;
+};
+
+struct areas_of_a_space : fixture {};
+struct faults_of_a_space : fixture {};
+struct moves_of_a_space : fixture {};
+struct contiguity_bits : fixture {};
+struct cache_of_a_space : fixture {};
+struct small_space : fixture {
+    small_space() : fixture({.number = 3, .superpages = false}, 4) {}
+};
+struct space_audit : fixture {
+    space_audit() { expect_sound = false; }
+};
+
+// ---- areas ----
+
+TEST_F(areas_of_a_space, neighbouring_anonymous_areas_are_one_entry) {
+    map(pages(100, 10));
+    map(pages(120, 10));
+    map(pages(110, 10));
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(100, 30)));
+}
+
+TEST_F(areas_of_a_space, a_heap_grows_by_mapping_the_run_after_it) {
+    map(pages(100, 10), rw, {}, heap);
+    touch(pages(100, 10));
+    for (std::uint64_t end = 110; end < 200; end += 33) map(pages(end, 33), rw, {}, heap);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(100, 109)));
+    EXPECT_EQ(space.fault(vpn{150}, access_kind::store).outcome, status::ok);
+    EXPECT_EQ(policy.last_request.area, pages(100, 109)) << "the policy hears of the merged area";
+    EXPECT_TRUE(policy.last_request.grows_up);
+    EXPECT_EQ(policy.last_request.space, 3U);
+}
+
+TEST_F(areas_of_a_space, protection_flags_stacks_and_files_keep_neighbours_apart) {
+    map(pages(100, 10));
+    map(pages(110, 10), ro);
+    map(pages(120, 10), ro, {}, heap);
+    map(pages(130, 10), ro, {}, stack);
+    map(pages(140, 10), ro, {}, stack);
+    map(pages(150, 10), ro, backing::of_file(1, 0));
+    map(pages(160, 10), ro, backing::of_file(1, 10));
+    EXPECT_EQ(areas().size(), 7U);
+}
+
+TEST_F(areas_of_a_space, a_hole_splits_and_mapping_it_again_merges) {
+    map(pages(100, 30));
+    ASSERT_EQ(space.unmap(pages(110, 5)), status::ok);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(100, 10), pages(115, 15)));
+    map(pages(110, 5));
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(100, 30)));
+}
+
+TEST_F(areas_of_a_space, protection_splits_and_giving_it_back_merges) {
+    map(pages(100, 30));
+    ASSERT_EQ(space.protect(pages(110, 5), ro), status::ok);
+    EXPECT_EQ(areas().size(), 3U);
+    ASSERT_EQ(space.protect(pages(110, 5), rw), status::ok);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(100, 30)));
+    EXPECT_EQ(space.protect(pages(120, 30), ro), status::not_mapped);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(100, 30)));
+}
+
+TEST_F(areas_of_a_space, the_parts_of_a_file_area_keep_their_places_in_the_file) {
+    map(pages(100, 30), ro, backing::of_file(7, 1000));
+    ASSERT_EQ(space.unmap(pages(110, 5)), status::ok);
+    EXPECT_EQ(space.find(vpn{115})->source, backing::of_file(7, 1015));
+}
+
+TEST_F(areas_of_a_space, mapping_over_live_pages_unmaps_them_first) {
+    map(pages(0, 1024));
+    touch(pages(0, 1));
+    touch(pages(700, 1));
+    map(pages(600, 200), ro);
+    EXPECT_EQ(space.resident_pages(), page_count{1024 - 200});
+    EXPECT_EQ(policy.released_pages, 200U);
+    EXPECT_FALSE(space.translate(vpn{700}));
+    EXPECT_TRUE(space.translate(vpn{800}));
+}
+
+TEST_F(areas_of_a_space, pages_beyond_the_format_are_out_of_range) {
+    EXPECT_EQ(space.map(pages((std::uint64_t{1} << 36) - 1, 2), rw, {}, plain), status::out_of_range);
+    EXPECT_EQ(space.fault(vpn{std::uint64_t{1} << 40}, access_kind::load).outcome, status::not_mapped);
+}
+
+TEST_F(small_space, full_entries_change_nothing) {
+    for (std::uint64_t i = 0; i < 4; ++i) map(pages(100 * i, 10));
+    touch(pages(100, 10));
+    EXPECT_EQ(space.map(pages(500, 1), rw, {}, plain), status::out_of_memory);
+    EXPECT_EQ(space.unmap(pages(102, 2)), status::out_of_memory);
+    EXPECT_EQ(space.protect(pages(102, 2), ro), status::out_of_memory);
+    EXPECT_EQ(space.move(pages(102, 2), pages(900, 2)), status::out_of_memory);
+    EXPECT_EQ(space.resident_pages(), page_count{10});
+    EXPECT_EQ(space.unmap(pages(100, 10)), status::ok) << "nothing is cut";
+}
+
+// ---- faults ----
+
+TEST_F(faults_of_a_space, an_aligned_region_takes_one_superpage) {
+    map(pages(100, 2000));
+    const auto first = space.fault(vpn{100}, access_kind::load);
+    EXPECT_EQ(first.size, base_order) << "the area does not hold the region of page 100";
+    EXPECT_EQ(first.kind, fault_kind::first_touch);
+    const auto second = space.fault(vpn{900}, access_kind::load);
+    EXPECT_EQ(second.size, superpage_order);
+    EXPECT_EQ(second.frame, frame(512) + page_count{900 - 512});
+    EXPECT_EQ(space.resident_pages(), page_count{513});
+    EXPECT_EQ(space.faults().superpages, 1U);
+}
+
+TEST_F(faults_of_a_space, a_region_with_a_page_resident_takes_base_pages) {
+    map(pages(0, 600));
+    policy.refuse_superpages = true;
+    touch(pages(5, 1));
+    policy.refuse_superpages = false;
+    EXPECT_EQ(space.fault(vpn{6}, access_kind::store).size, base_order);
+}
+
+TEST_F(faults_of_a_space, files_take_base_pages_only) {
+    map(pages(0, 1024), rw, backing::of_file(1, 0), {.shared = true});
+    EXPECT_EQ(space.fault(vpn{6}, access_kind::store).size, base_order);
+}
+
+TEST_F(faults_of_a_space, without_an_area_or_its_permission_nothing_happens) {
+    map(pages(0, 10), ro);
+    map(pages(20, 10), none);
+    EXPECT_EQ(space.fault(vpn{10}, access_kind::load).outcome, status::not_mapped);
+    EXPECT_EQ(space.fault(vpn{9}, access_kind::store).outcome, status::forbidden);
+    EXPECT_EQ(space.fault(vpn{9}, access_kind::fetch).outcome, status::forbidden);
+    EXPECT_EQ(space.fault(vpn{20}, access_kind::load).outcome, status::forbidden);
+    EXPECT_EQ(space.resident_pages(), page_count{0});
+}
+
+TEST_F(faults_of_a_space, the_first_store_to_a_loaded_private_file_page_takes_a_new_frame) {
+    map(pages(0, 10), rw, backing::of_file(1, 0));
+    ASSERT_EQ(space.fault(vpn{4}, access_kind::load).kind, fault_kind::first_touch);
+    const pfn loaded = frame(4);
+    EXPECT_EQ(space.tables().walk(vpn{4}, access_kind::store).outcome, status::forbidden);
+    const auto stored = space.fault(vpn{4}, access_kind::store);
+    EXPECT_EQ(stored.kind, fault_kind::copy);
+    EXPECT_NE(stored.frame, loaded);
+    EXPECT_EQ(space.tables().walk(vpn{4}, access_kind::store).outcome, status::ok);
+    EXPECT_EQ(policy.frames_held(), 1U) << "the old frame went back";
+    EXPECT_EQ(space.fault(vpn{5}, access_kind::store).kind, fault_kind::first_touch);
+    EXPECT_EQ(space.tables().walk(vpn{5}, access_kind::store).outcome, status::ok) << "stored to at once: no copy";
+}
+
+TEST_F(faults_of_a_space, a_shared_file_page_is_stored_to_in_place) {
+    map(pages(0, 10), rw, backing::of_file(1, 0), {.shared = true});
+    touch(pages(4, 1), access_kind::load);
+    EXPECT_EQ(space.fault(vpn{4}, access_kind::store).kind, fault_kind::none);
+}
+
+TEST_F(faults_of_a_space, no_frame_for_the_page_or_for_a_table_changes_nothing) {
+    map(pages(0, 1000));
+    policy.withheld_tables = table_frames - 3;
+    policy.refuse_superpages = true;
+    EXPECT_EQ(space.fault(vpn{3}, access_kind::store).outcome, status::out_of_memory);
+    policy.withheld_tables = 0;
+    policy.refuse_up_to_order = 9;
+    EXPECT_EQ(space.fault(vpn{3}, access_kind::store).outcome, status::out_of_memory);
+    EXPECT_EQ(policy.frames_held() + policy.tables_held(), 0U);
+    EXPECT_EQ(space.faults().first_touches, 0U);
+}
+
+TEST_F(faults_of_a_space, discarded_pages_are_touched_anew) {
+    map(pages(0, 512));
+    touch(pages(0, 512));
+    EXPECT_EQ(space.faults().first_touches, 1U);
+    ASSERT_EQ(space.discard(pages(10, 20)), status::ok);
+    EXPECT_EQ(space.resident_pages(), page_count{492});
+    EXPECT_EQ(space.resident_superpages(), 0U) << "a part of the superpage went";
+    EXPECT_EQ(space.faults().demotions, 1U);
+    EXPECT_EQ(space.fault(vpn{10}, access_kind::load).kind, fault_kind::first_touch);
+    EXPECT_EQ(policy.released_pages, 0U) << "the area stays";
+}
+
+TEST_F(faults_of_a_space, unmapping_a_part_of_a_superpage_frees_that_part_only) {
+    map(pages(0, 512));
+    touch(pages(0, 1));
+    ASSERT_EQ(space.unmap(pages(100, 5)), status::ok);
+    EXPECT_EQ(policy.frames_held(), 507U);
+    EXPECT_EQ(space.translate(vpn{99})->size, base_order);
+    ASSERT_EQ(space.unmap(pages(0, 512)), status::ok);
+    EXPECT_EQ(policy.frames_held() + policy.tables_held(), 0U);
+}
+
+TEST_F(faults_of_a_space, a_split_that_finds_no_table_changes_nothing) {
+    map(pages(0, 512));
+    touch(pages(0, 1));
+    policy.withheld_tables = table_frames;
+    EXPECT_EQ(space.unmap(pages(100, 5)), status::out_of_memory);
+    EXPECT_EQ(space.protect(pages(100, 5), ro), status::out_of_memory);
+    EXPECT_EQ(space.discard(pages(100, 5)), status::out_of_memory);
+    EXPECT_EQ(space.move(pages(100, 5), pages(2000, 5)), status::out_of_memory);
+    EXPECT_EQ(space.resident_superpages(), 1U);
+    EXPECT_EQ(space.entries().size(), 1U);
+}
+
+// ---- moves ----
+
+TEST_F(moves_of_a_space, pages_take_their_frames_along) {
+    map(pages(100, 20));
+    touch(pages(105, 5));
+    (void)space.tables().walk(vpn{106}, access_kind::store);
+    const pfn was = frame(106);
+    ASSERT_EQ(space.move(pages(100, 20), pages(1000, 40)), status::ok);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(1000, 40)));
+    EXPECT_EQ(space.translate(vpn{1006})->frame, was);
+    EXPECT_TRUE(space.translate(vpn{1006})->attributes.dirty);
+    EXPECT_FALSE(space.translate(vpn{106}));
+    EXPECT_EQ(space.resident_pages(), page_count{5});
+}
+
+TEST_F(moves_of_a_space, superpages_stay_whole_where_both_places_are_congruent) {
+    map(pages(512, 1024));
+    touch(pages(512, 1024));
+    ASSERT_EQ(space.move(pages(512, 1024), pages(4096, 1024)), status::ok);
+    EXPECT_EQ(space.resident_superpages(), 2U);
+    ASSERT_EQ(space.move(pages(4096, 512), pages(9000, 512)), status::ok);
+    EXPECT_EQ(space.resident_superpages(), 1U);
+    EXPECT_EQ(space.translate(vpn{9001})->size, base_order);
+    EXPECT_TRUE(contiguous(9001));
+    EXPECT_EQ(space.resident_pages(), page_count{1024});
+}
+
+TEST_F(moves_of_a_space, a_smaller_place_frees_the_rest_and_an_equal_start_resizes) {
+    map(pages(100, 20));
+    touch(pages(100, 20));
+    ASSERT_EQ(space.move(pages(100, 20), pages(300, 5)), status::ok);
+    EXPECT_EQ(space.resident_pages(), page_count{5});
+    ASSERT_EQ(space.move(pages(300, 5), pages(300, 50)), status::ok);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(300, 50)));
+    ASSERT_EQ(space.move(pages(300, 50), pages(300, 3)), status::ok);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(300, 3)));
+    EXPECT_EQ(space.resident_pages(), page_count{3});
+}
+
+TEST_F(moves_of_a_space, only_a_part_of_one_area_can_move) {
+    map(pages(100, 20));
+    map(pages(120, 20), ro);
+    EXPECT_EQ(space.move(pages(110, 20), pages(300, 20)), status::not_mapped);
+    EXPECT_EQ(space.move(pages(90, 20), pages(300, 20)), status::not_mapped);
+}
+
+// ---- the contiguity bit ----
+
+TEST_F(contiguity_bits, a_mapping_of_32_pages_carries_it_and_one_of_31_does_not) {
+    map(pages(1, 100));
+    touch(pages(1, 31));
+    EXPECT_FALSE(contiguous(1));
+    EXPECT_FALSE(contiguous(31));
+    touch(pages(32, 1));
+    for (std::uint64_t page = 1; page < 33; ++page) EXPECT_TRUE(contiguous(page));
+}
+
+TEST_F(contiguity_bits, a_page_that_joins_two_short_mappings_marks_both) {
+    map(pages(1, 100));
+    touch(pages(1, 20));
+    policy.aim(policy.frames_held() + 1);
+    touch(pages(22, 20));
+    EXPECT_FALSE(contiguous(1));
+    policy.aim(20);
+    touch(pages(21, 1));
+    EXPECT_TRUE(contiguous(1));
+    EXPECT_TRUE(contiguous(41));
+}
+
+TEST_F(contiguity_bits, pieces_that_fall_below_the_threshold_lose_it) {
+    map(pages(1, 100));
+    touch(pages(1, 50));
+    ASSERT_EQ(space.unmap(pages(11, 1)), status::ok);
+    EXPECT_FALSE(contiguous(1));
+    EXPECT_FALSE(contiguous(10));
+    EXPECT_TRUE(contiguous(12));
+    EXPECT_TRUE(contiguous(50));
+}
+
+TEST_F(contiguity_bits, superpages_and_what_is_left_of_them_follow_the_same_rule) {
+    map(pages(512, 512));
+    touch(pages(512, 1));
+    EXPECT_TRUE(contiguous(512));
+    ASSERT_EQ(space.unmap(pages(522, 502 - 20)), status::ok);
+    EXPECT_FALSE(contiguous(521));
+    EXPECT_FALSE(contiguous(1023));
+}
+
+TEST_F(contiguity_bits, a_copied_page_leaves_two_pieces_that_are_counted_anew) {
+    map(pages(1, 100), rw, backing::of_file(1, 0));
+    touch(pages(1, 60), access_kind::load);
+    EXPECT_TRUE(contiguous(60));
+    touch(pages(40, 1));
+    EXPECT_TRUE(contiguous(39));
+    EXPECT_FALSE(contiguous(40));
+    EXPECT_FALSE(contiguous(41)) << "20 pages are left above";
+    EXPECT_FALSE(contiguous(60));
+}
+
+TEST_F(contiguity_bits, a_moved_piece_is_counted_anew_at_both_of_its_ends) {
+    map(pages(1, 200));
+    touch(pages(100, 60));
+    ASSERT_EQ(space.move(pages(80, 30), pages(1000, 30)), status::ok);
+    EXPECT_FALSE(contiguous(1020)) << "10 pages moved, the first 20 places are empty";
+    EXPECT_TRUE(contiguous(110));
+    ASSERT_EQ(space.move(pages(130, 50), pages(2000, 50)), status::ok);
+    EXPECT_FALSE(contiguous(110)) << "20 pages are left";
+    EXPECT_FALSE(contiguous(2000)) << "30 pages moved";
+}
+
+// ---- the table as a cache ----
+
+TEST_F(cache_of_a_space, a_dropped_table_is_refilled_with_the_same_translations) {
+    map(pages(0, 1024));
+    map(pages(2000, 100), rw, backing::of_file(1, 0));
+    touch(pages(0, 1));
+    touch(pages(2000, 50), access_kind::load);
+    touch(pages(2010, 50));
+    for (std::uint64_t page = 2000; page < 2060; page += 3) (void)space.tables().walk(vpn{page}, access_kind::load);
+    std::map<std::uint64_t, translation<pfn>> before;
+    for (std::uint64_t page = 0; page < 2100; ++page) {
+        if (const auto found = space.translate(vpn{page})) before[page] = *found;
+    }
+    const std::uint64_t held = policy.frames_held();
+    space.drop_table();
+    EXPECT_EQ(policy.tables_held(), 0U);
+    EXPECT_EQ(policy.frames_held(), held);
+    for (const auto& [page, expected] : before) {
+        ASSERT_FALSE(page > 0 && page < 512 ? false : space.translate(vpn{page}).has_value());
+        const fault_kind kind = space.fault(vpn{page}, access_kind::load).kind;
+        EXPECT_EQ(kind, page > 0 && page < 512 ? fault_kind::none : fault_kind::refill);
+        EXPECT_EQ(space.translate(vpn{page}), expected);
+    }
+    EXPECT_EQ(policy.frames_held(), held);
+    EXPECT_EQ(space.faults().refills, 61U);
+}
+
+TEST_F(cache_of_a_space, extents_are_what_is_contiguous_in_page_and_frame) {
+    map(pages(0, 100));
+    map(pages(600, 600));
+    touch(pages(10, 5));
+    policy.aim(100);
+    touch(pages(15, 5));
+    policy.aim(512 - table_frames);
+    touch(pages(1024 - 512, 0));
+    std::vector<mapping<vpn, pfn>> found;
+    space.for_each_mapping(pages(0, 18), [&](const mapping<vpn, pfn>& m) { found.push_back(m); });
+    EXPECT_THAT(found, testing::ElementsAre(mapping<vpn, pfn>{pages(10, 5), frame(10)},
+                                            mapping<vpn, pfn>{pages(15, 3), frame(15)}));
+}
+
+// ---- audits ----
+
+TEST_F(space_audit, entries_I1_an_empty_or_overlapping_area_is_found) {
+    map(pages(0, 10));
+    map(pages(20, 10));
+    entries[1].pages = pages(5, 10);
+    EXPECT_STREQ(space.audit().label, "map_entries.I1");
+    entries[1].pages = pages(20, 0);
+    EXPECT_STREQ(space.audit().label, "map_entries.I1");
+}
+
+TEST_F(space_audit, entries_I2_areas_that_should_be_one_are_found) {
+    map(pages(0, 10));
+    map(pages(10, 10), ro);
+    entries[1].allowed = rw;
+    EXPECT_STREQ(space.audit().label, "map_entries.I2");
+}
+
+TEST_F(space_audit, entries_I3_an_area_that_contradicts_itself_is_found) {
+    map(pages(0, 10));
+    entries[0].allowed.user = false;
+    EXPECT_STREQ(space.audit().label, "map_entries.I3");
+    entries[0].allowed.user = true;
+    entries[0].source.file = 4;
+    EXPECT_STREQ(space.audit().label, "map_entries.I3");
+}
+
+TEST_F(space_audit, I1_a_resident_page_outside_every_area_is_found) {
+    map(pages(0, 10));
+    touch(pages(5, 5));
+    entries[0].pages = pages(0, 8);
+    EXPECT_STREQ(space.audit().label, "address_space.I1");
+}
+
+TEST_F(space_audit, I2_a_table_leaf_that_is_not_resident_is_found) {
+    map(pages(0, 10));
+    touch(pages(5, 1));
+    ASSERT_EQ(corrupt::table(space).map(vpn{6}, pfn{9}, base_order, {rw}, policy), status::ok);
+    EXPECT_STREQ(space.audit().label, "address_space.I2");
+}
+
+TEST_F(space_audit, I2_a_table_leaf_with_another_frame_is_found) {
+    map(pages(0, 10));
+    touch(pages(5, 1));
+    corrupt::table(space).rewrite(pages(5, 1), [](leaf<vpn, pfn> l) {
+        l.frame += page_count{1};
+        return l;
+    });
+    EXPECT_STREQ(space.audit().label, "address_space.I2");
+}
+
+TEST_F(space_audit, I3_a_table_leaf_that_allows_too_much_is_found) {
+    map(pages(0, 10), ro);
+    touch(pages(5, 1), access_kind::load);
+    ASSERT_EQ(corrupt::table(space).protect(pages(5, 1), rw, policy), status::ok);
+    EXPECT_STREQ(space.audit().label, "address_space.I3");
+}
+
+TEST_F(space_audit, I4_a_frame_that_is_held_twice_is_found) {
+    map(pages(0, 100));
+    touch(pages(5, 1));
+    touch(pages(50, 1));
+    const pfn shared = frame(5);
+    const auto change = [&](leaf<vpn, pfn> l) {
+        l.frame = shared;
+        return l;
+    };
+    corrupt::table(space).rewrite(pages(50, 1), change);
+    corrupt::object(space).rewrite(pages(50, 1), change);
+    EXPECT_STREQ(space.audit().label, "address_space.I4");
+}
+
+TEST_F(space_audit, I5_a_wrong_contiguity_bit_is_found) {
+    map(pages(0, 100));
+    touch(pages(5, 1));
+    const auto change = [](leaf<vpn, pfn> l) {
+        l.attributes.contiguous = true;
+        return l;
+    };
+    corrupt::table(space).rewrite(pages(5, 1), change);
+    corrupt::object(space).rewrite(pages(5, 1), change);
+    EXPECT_STREQ(space.audit().label, "address_space.I5");
+}
+
+TEST_F(space_audit, I6_an_anonymous_page_that_waits_to_be_copied_is_found) {
+    map(pages(0, 100), ro);
+    touch(pages(5, 1), access_kind::load);
+    corrupt::object(space).rewrite(pages(5, 1), [](leaf<vpn, pfn> l) {
+        l.attributes.allowed.write = false;
+        return l;
+    });
+    EXPECT_STREQ(space.audit().label, "address_space.I6");
+}
+
+// ---- cases that the property and the fuzzer found ----
+
+using model::address_space_trial;
+using model::space_operation;
+
+std::optional<std::string> replay(const std::vector<space_operation>& operations) {
+    address_space_trial trial({.number = 3, .superpages = false});
+    for (const space_operation& op : operations) {
+        if (auto told = trial.perform(op)) return told;
+    }
+    return std::nullopt;
+}
+
+TEST(found_cases, a_store_as_first_touch_of_a_private_file_page_makes_it_writable) {
+    EXPECT_EQ(replay({{space_operation::map, 26, 256, 223, 0}, {space_operation::touch, 1, 256, 0, 0}}), std::nullopt);
+}
+
+TEST(found_cases, unmapping_nothing_inside_an_area_does_not_cut_it) {
+    EXPECT_EQ(replay({{space_operation::map, 0, 1344, 55, 0}, {space_operation::unmap, 0, 1504, 0, 0}}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace longreach
