@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "command.hpp"
+
+#include <absl/flags/commandlineflag.h>
+#include <absl/flags/reflection.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+
+#include <cstdio>
+#include <map>
+
+namespace longreach {
+
+namespace {
+
+std::string text(absl::string_view view) { return {view.data(), view.size()}; }
+
+/// Whether the flag is defined in the subcommand's source.
+bool belongs(const absl::CommandLineFlag& flag, const command& to) {
+    return absl::EndsWith(flag.Filename(), absl::StrCat("/longreach/", std::string(to.source)));
+}
+
+std::string unknown_flag(const command& of, std::string_view name) {
+    return absl::StrCat("longreach ", std::string(of.name), ": unknown flag --", std::string(name), "; `longreach ",
+                        std::string(of.name), " --help` lists the known ones");
+}
+
+}
+
+std::string read_flags(const command& of, std::span<char* const> arguments) {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const std::string_view argument = arguments[i];
+        if (argument.substr(0, 2) != "--" || argument.size() == 2) {
+            return absl::StrCat("longreach ", std::string(of.name), ": unexpected argument \"", std::string(argument),
+                                "\"; flags have the form --name=value");
+        }
+        const std::size_t equals = argument.find('=');
+        const std::string name(argument.substr(2, equals == std::string_view::npos ? equals : equals - 2));
+        absl::CommandLineFlag* const flag = absl::FindCommandLineFlag(name);
+        if (flag == nullptr || !belongs(*flag, of)) return unknown_flag(of, name);
+        std::string value;
+        if (equals != std::string_view::npos) {
+            value = std::string(argument.substr(equals + 1));
+        } else if (flag->IsOfType<bool>()) {
+            value = "true";
+        } else if (i + 1 < arguments.size()) {
+            value = arguments[++i];
+        } else {
+            return absl::StrCat("longreach ", std::string(of.name), ": --", name, " needs a value");
+        }
+        std::string error;
+        if (!flag->ParseFrom(value, &error)) {
+            const std::size_t reason = error.find("; ");
+            return absl::StrCat("--", name, "=", value, ": ",
+                                reason == std::string::npos ? error : error.substr(reason + 2));
+        }
+    }
+    return {};
+}
+
+std::string help_text(const command& of) {
+    std::string result = absl::StrCat(std::string(of.help), "\nFlags:\n");
+    std::map<std::string, const absl::CommandLineFlag*> sorted;
+    for (const auto& [name, flag] : absl::GetAllFlags()) {
+        if (belongs(*flag, of)) sorted.emplace(text(name), flag);
+    }
+    for (const auto& [name, flag] : sorted) {
+        absl::StrAppend(&result, "  --", name, "=", flag->DefaultValue(), "\n      ",
+                        absl::StrReplaceAll(flag->Help(), {{"\n", "\n      "}}), "\n");
+    }
+    return result;
+}
+
+int bad_usage(std::string_view message) {
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(message.size()), message.data());
+    return exit_bad_input;
+}
+
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#include "comparison.hpp"
+
+#include <absl/status/statusor.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdio>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "comparison_report.hpp"
+
+namespace longreach {
+
+namespace {
+
+std::vector<comparison_row> combinations(const comparison& wanted) {
+    std::vector<comparison_row> rows;
+    for (const recording& program : wanted.programs) {
+        for (const machine_mode mode : wanted.modes) {
+            for (const unsigned hog : wanted.hogs) {
+                for (const policy_name policy : wanted.policies) {
+                    for (std::uint64_t seed = 1; seed <= wanted.seeds; ++seed) {
+                        rows.push_back(
+                            {&program, {policy, mode, wanted.memory, hog, seed, wanted.feed, wanted.moment}, {}});
+                    }
+                }
+            }
+        }
+    }
+    return rows;
+}
+
+std::string describe(const comparison_row& row) {
+    return absl::StrCat(row.program->name, " ", std::string(to_string(row.wanted.policy)), " ",
+                        std::string(to_string(row.wanted.mode)), " hog ", row.wanted.hog_percent, " seed ",
+                        row.wanted.seed);
+}
+
+/// A bar on stderr where that is a terminal, nothing elsewhere.
+class progress_bar {
+  public:
+    explicit progress_bar(std::size_t steps) : steps_(steps), shown_(isatty(STDERR_FILENO) == 1) {}
+    progress_bar(const progress_bar&) = delete;
+    progress_bar& operator=(const progress_bar&) = delete;
+    ~progress_bar() { clear(); }
+
+    void show(std::size_t done) const {
+        if (!shown_) return;
+        constexpr std::size_t width = 40;
+        const std::size_t filled = done * width / steps_;
+        std::fprintf(stderr, "\r[%s%s] %zu of %zu", std::string(filled, '#').c_str(),
+                     std::string(width - filled, '.').c_str(), done, steps_);
+    }
+    void clear() const {
+        if (shown_) std::fprintf(stderr, "\r%*s\r", 72, "");
+    }
+
+  private:
+    std::size_t steps_;
+    bool shown_;
+};
+
+/// Hands out the combinations to threads and takes back what they found, in order.
+class worker_pool {
+  public:
+    explicit worker_pool(std::vector<comparison_row>& rows) : rows_(rows), answers_(rows.size()) {
+        const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+        for (std::size_t i = 0; i < std::min(cores, rows.size()); ++i) threads_.emplace_back([this] { work(); });
+    }
+    worker_pool(const worker_pool&) = delete;
+    worker_pool& operator=(const worker_pool&) = delete;
+    ~worker_pool() {
+        for (std::thread& thread : threads_) thread.join();
+    }
+
+    /// Waits for combination `i`.
+    absl::StatusOr<outcome> take(std::size_t i) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        done_.wait(lock, [&] { return answers_[i].has_value(); });
+        return *std::move(answers_[i]);
+    }
+
+  private:
+    void work() {
+        while (true) {
+            std::size_t mine = 0;
+            {
+                const std::lock_guard<std::mutex> lock(mutex_);
+                if (next_ == rows_.size()) return;
+                mine = next_++;
+            }
+            absl::StatusOr<outcome> answer = run_one(rows_[mine]);
+            const std::lock_guard<std::mutex> lock(mutex_);
+            answers_[mine] = std::move(answer);
+            done_.notify_all();
+        }
+    }
+
+    static absl::StatusOr<outcome> run_one(const comparison_row& row) {
+        try {
+            return run_experiment(*row.program, row.wanted);
+        } catch (const std::bad_alloc&) {
+            return absl::ResourceExhaustedError("this computer's own memory does not suffice for the simulation");
+        }
+    }
+
+    std::vector<comparison_row>& rows_;
+    std::vector<std::optional<absl::StatusOr<outcome>>> answers_;
+    std::vector<std::thread> threads_;
+    std::mutex mutex_;
+    std::condition_variable done_;
+    std::size_t next_ = 0;
+};
+
+}
+
+absl::Status check_memory(const comparison& wanted) {
+    const double mib = static_cast<double>(page_bytes) / (1024.0 * 1024.0);
+    for (const comparison_row& row : combinations(wanted)) {
+        const memory_need need = need_of(*row.program, row.wanted);
+        if (need.needed <= need.left) continue;
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "--memory: %s needs at least %.1f MiB on base pages (%d pages and %d tables), a hog of %d %% leaves %.1f "
+            "MiB",
+            row.program->name, static_cast<double>(need.needed) * mib, row.program->footprint.peak_pages,
+            row.program->footprint.table_frames, row.wanted.hog_percent, static_cast<double>(need.left) * mib));
+    }
+    return absl::OkStatus();
+}
+
+bool run_comparison(const comparison& wanted, comparison_report& report) {
+    std::vector<comparison_row> rows = combinations(wanted);
+    const progress_bar progress(rows.size());
+    worker_pool pool(rows);
+    bool all_good = true;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        progress.show(i);
+        absl::StatusOr<outcome> found = pool.take(i);
+        if (found.ok()) {
+            rows[i].found = *found;
+            progress.clear();
+            report.add(rows[i]);
+        } else {
+            all_good = false;
+            progress.clear();
+            const absl::string_view why = found.status().message();
+            std::fprintf(stderr, "longreach compare: %s: %.*s\n", describe(rows[i]).c_str(),
+                         static_cast<int>(why.size()), why.data());
+        }
+    }
+    return all_good;
+}
+
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#ifndef LONGREACH_BENCH_LONGREACH_COMPARISON_REPORT_HPP
+#define LONGREACH_BENCH_LONGREACH_COMPARISON_REPORT_HPP
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "comparison.hpp"
+
+// Prints the rows of a comparison: for people a table of means over the seeds, for programs a line per row.
+
+namespace longreach {
+
+enum class report_format : std::uint8_t { table, json, csv };
+
+/// A named value of a row, in the order in which it is printed.
+struct report_field {
+    const char* name;
+    std::variant<std::string, std::uint64_t, double> value;
+};
+
+/// Everything that is known of a row; names and order are stable. Described in bench/README.md.
+[[nodiscard]] std::vector<report_field> fields_of(const comparison_row& row);
+
+class comparison_report {
+  public:
+    explicit comparison_report(report_format format) : format_(format) {}
+
+    /// Takes the next row; JSON and CSV are printed at once.
+    void add(const comparison_row& row);
+    /// Prints what waits for all rows: the table.
+    void finish() const;
+
+  private:
+    report_format format_;
+    std::vector<comparison_row> rows_;
+    bool headed_ = false;
+};
+
+}
+
+#endif
