@@ -117,6 +117,11 @@ class ca_paging {
         return {(first.raw - cluster.raw) & (modulus - 1)};
     }
 
+    /// Whether the piece's offset suits the leaves that the wish may bring.
+    [[nodiscard]] static constexpr bool can_hold(const piece_type& p, const wish& w) noexcept {
+        return !w.superpages || padding(p.where.pages.first, p.where.frame, superpage_order.pages().raw).raw == 0;
+    }
+
     basic_buddy<Frame>& frames_;
     basic_contiguity_map<Frame>& clusters_;
     piece_table<Page, Frame> pieces_;

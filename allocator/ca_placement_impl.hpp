@@ -26,11 +26,12 @@ bool ca_paging<Page, Frame>::place(const wish& w) noexcept {
 }
 
 /// Lets the piece before or after the gap run on into it. A piece of another area is extended only by the whole gap,
-/// because a part would cost this area one run more.
+/// because a part would cost this area one run more; none is extended whose offset cannot hold the gap's superpages.
 template <class Page, class Frame>
 bool ca_paging<Page, Frame>::extend_neighbour(const wish& w) noexcept {
     const std::size_t next = pieces_.position(w.space, w.gap.first);
-    if (next > 0 && pieces_.is_of(next - 1, w.space) && pieces_[next - 1].where.pages.end() == w.gap.first) {
+    if (next > 0 && pieces_.is_of(next - 1, w.space) && pieces_[next - 1].where.pages.end() == w.gap.first &&
+        can_hold(pieces_[next - 1], w)) {
         piece_type& p = pieces_[next - 1];
         const Frame from = p.where.frames().end();
         const std::optional<run<Frame>> cluster = clusters_.around(from);
@@ -44,7 +45,7 @@ bool ca_paging<Page, Frame>::extend_neighbour(const wish& w) noexcept {
             return true;
         }
     }
-    if (pieces_.is_of(next, w.space) && pieces_[next].where.pages.first == w.gap.end()) {
+    if (pieces_.is_of(next, w.space) && pieces_[next].where.pages.first == w.gap.end() && can_hold(pieces_[next], w)) {
         piece_type& p = pieces_[next];
         if (p.where.frame == frames_.managed().first) return false;
         const std::optional<run<Frame>> cluster = clusters_.around(p.where.frame - page_count{1});

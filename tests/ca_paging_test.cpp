@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: MIT
+// The rules of CA paging one by one: where a first fault places an area, what later faults get, what happens when
+// frames are lost, when an area grows, when memory or records run short.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <longreach/allocator/ca_paging.hpp>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+LONGREACH_NAMESPACE_BEGIN
+
+/// Reaches into a policy to break what its audit must notice.
+struct ca_paging_corruption {
+    static piece<vpn, pfn>& piece_at(ca_paging<vpn, pfn>& policy, std::size_t i) { return policy.pieces_[i]; }
+};
+
+LONGREACH_NAMESPACE_END
+
+namespace longreach {
+namespace {
+
+using policy_type = ca_paging<vpn, pfn>;
+
+struct area {
+    run<vpn> pages;
+    std::uint32_t space = 1;
+    bool grows_up = false;
+    bool grows_down = false;
+};
+
+area area_of(std::uint64_t first, std::uint64_t count) { return {{vpn{first}, page_count{count}}}; }
+
+/// A memory under ca_paging and what is mapped where.
+class machine {
+  public:
+    explicit machine(std::uint64_t frames_count, std::uint64_t first = 0, std::size_t pieces = 64)
+        : memory_(buddy::required_bytes({frames_count})),
+          map_memory_(contiguity_map::required_bytes({frames_count})),
+          piece_memory_(policy_type::required_bytes(pieces)),
+          frames({pfn{first}, page_count{frames_count}}, memory_),
+          clusters(frames, map_memory_),
+          policy(frames, clusters, piece_memory_) {}
+
+    std::optional<pfn> touch(const area& a, std::uint64_t page, order size = base_order) {
+        const placement_request<vpn> request{a.space, vpn{page}, size, a.pages, a.grows_up, a.grows_down};
+        const std::optional<pfn> got = policy.allocate(request, view{leaves_[a.space]});
+        if (got) {
+            for (std::uint64_t i = 0; i < size.pages().raw; ++i) {
+                EXPECT_TRUE(given_.insert(got->raw + i).second) << "frame " << got->raw + i << " was given twice";
+                leaves_[a.space][page + i] = *got + page_count{i};
+            }
+        }
+        const violation broken = policy.audit();
+        EXPECT_FALSE(broken) << broken.label << " at " << broken.where;
+        return got;
+    }
+    void touch_all(const area& a) {
+        for (vpn p = a.pages.first; p < a.pages.end(); p += page_count{1}) ASSERT_TRUE(touch(a, p.raw));
+    }
+    void drop(const area& a, std::uint64_t page, std::uint64_t count = 1) {
+        for (std::uint64_t p = page; p < page + count; ++p) {
+            const auto it = leaves_[a.space].find(p);
+            if (it == leaves_[a.space].end()) continue;
+            policy.free(a.space, vpn{p}, it->second, base_order);
+            given_.erase(it->second.raw);
+            leaves_[a.space].erase(it);
+        }
+    }
+    void unmap(const area& a, std::uint64_t page, std::uint64_t count) {
+        drop(a, page, count);
+        policy.release(a.space, {vpn{page}, page_count{count}});
+        EXPECT_FALSE(policy.audit());
+    }
+    /// Somebody else takes the block at this very frame.
+    void occupy(std::uint64_t frame, order size = base_order) {
+        ASSERT_EQ(frames.allocate_at(pfn{frame}, size), status::ok);
+    }
+    void occupy_superpages(std::initializer_list<std::uint64_t> numbers) {
+        for (const std::uint64_t n : numbers) occupy(n * 512, superpage_order);
+    }
+
+    /// Runs contiguous in page and frame among the mapped pages of a space.
+    std::size_t runs(std::uint32_t space = 1) const {
+        std::size_t count = 0;
+        std::pair<std::uint64_t, std::uint64_t> next{0, 0};
+        for (const auto& [page, frame] : leaves_.at(space)) {
+            if (count == 0 || next != std::pair{page, frame.raw}) ++count;
+            next = {page + 1, frame.raw + 1};
+        }
+        return count;
+    }
+    std::size_t piece_count() const { return policy.pieces().size(); }
+    const piece<vpn, pfn>& piece_of(std::uint64_t page, std::uint32_t space = 1) const {
+        return policy.pieces()[policy.pieces().position(space, vpn{page})];
+    }
+
+  private:
+    struct view {
+        const std::map<std::uint64_t, pfn>& leaves;
+        vpn first_mapped(run<vpn> pages) const {
+            const auto next = leaves.lower_bound(pages.first.raw);
+            return next != leaves.end() && next->first < pages.end().raw ? vpn{next->first} : pages.end();
+        }
+    };
+
+    std::vector<std::byte> memory_;
+    std::vector<std::byte> map_memory_;
+    std::vector<std::byte> piece_memory_;
+    std::map<std::uint32_t, std::map<std::uint64_t, pfn>> leaves_;
+    std::set<std::uint64_t> given_;
+
+  public:
+    buddy frames;
+    contiguity_map clusters;
+    policy_type policy;
+};
+
+bool congruent(vpn page, pfn frame) { return page.raw % 512 == frame.raw % 512; }
+
+// ------------------------------------------------------------------------------- the first fault
+
+TEST(ca_paging, the_first_fault_places_the_whole_area_in_one_run_congruent_modulo_2_MiB) {
+    machine m(8192);
+    const area a = area_of(1000, 3000);
+    const auto got = m.touch(a, 1234);
+    ASSERT_TRUE(got);
+    ASSERT_EQ(m.piece_count(), 1U);
+    EXPECT_EQ(m.piece_of(1234).where.pages, a.pages);
+    EXPECT_TRUE(congruent(vpn{1234}, *got));
+    EXPECT_EQ(m.frames.count_reserved_in(m.piece_of(1234).where.frames()), a.pages.count);
+    EXPECT_EQ(m.policy.counters().placements, 1U);
+}
+
+TEST(ca_paging, every_later_fault_gets_exactly_its_target) {
+    machine m(8192);
+    const area a = area_of(1000, 3000);
+    const pfn first = *m.touch(a, 2500) - page_count{1500};
+    for (std::uint64_t page = 1000; page < 4000; page += 7) {
+        if (page != 2500) {
+            ASSERT_EQ(m.touch(a, page), first + page_count{page - 1000});
+        }
+    }
+    EXPECT_EQ(m.policy.counters().placements, 1U);
+    EXPECT_EQ(m.policy.counters().target_refusals, 0U);
+    EXPECT_EQ(m.policy.counters().ordinary, 0U);
+}
+
+TEST(ca_paging, faults_of_4_KiB_and_2_MiB_form_one_run) {
+    machine m(8192);
+    const area a = area_of(900, 2400);  // a head of 124 pages, 4 superpages, a tail of 228
+    for (std::uint64_t page = 900; page < 1024; ++page) ASSERT_TRUE(m.touch(a, page));
+    for (std::uint64_t page = 3072; page < 3300; ++page) ASSERT_TRUE(m.touch(a, page));
+    for (std::uint64_t page = 1024; page < 3072; page += 512) ASSERT_TRUE(m.touch(a, page, superpage_order));
+    EXPECT_EQ(m.runs(), 1U);
+}
+
+TEST(ca_paging, any_order_of_touch_gives_the_same_run) {
+    for (const int shape : {0, 1, 2}) {  // forward, backward, random
+        machine m(4096);
+        const area a = area_of(5000, 700);
+        std::vector<std::uint64_t> pages(700);
+        std::iota(pages.begin(), pages.end(), 5000U);
+        if (shape == 1) std::reverse(pages.begin(), pages.end());
+        if (shape == 2) std::shuffle(pages.begin(), pages.end(), std::mt19937(4));
+        for (const std::uint64_t page : pages) ASSERT_TRUE(m.touch(a, page));
+        EXPECT_EQ(m.runs(), 1U);
+        EXPECT_EQ(m.piece_of(5000).taken, 700U);
+    }
+}
+
+TEST(ca_paging, the_shortest_run_that_holds_the_area_is_taken) {
+    machine m(16 * 512);
+    m.occupy_superpages({3, 6, 11});  // free: 3, 2, 4 and 4 superpages
+    const area a = area_of(512, 1024);
+    EXPECT_EQ(m.touch(a, 512), pfn{4 * 512});
+}
+
+TEST(ca_paging, a_small_area_lies_across_no_more_than_one_run_even_where_its_start_is_not_aligned) {
+    for (const std::uint64_t first : {1U, 511U, 513U, 1023U}) {
+        for (const std::uint64_t count : {1U, 2U, 511U, 512U, 513U, 1023U}) {
+            machine m(4096, 77);
+            const area a = area_of(first, count);
+            m.touch_all(a);
+            EXPECT_EQ(m.runs(), 1U) << first << " +" << count;
+        }
+    }
+}
+
+TEST(ca_paging, an_area_without_superpages_takes_any_offset_where_no_congruent_run_is_left) {
+    machine m(600, 0);
+    const area a = area_of(600, 550);  // no aligned 2 MiB inside; congruent it would need frames 88 to 638
+    EXPECT_EQ(m.touch(a, 600), pfn{0});
+    m.touch(a, 1149);
+    EXPECT_EQ(m.piece_count(), 1U);
+}
+
+// ------------------------------------------------------------------------------- in pieces
+
+TEST(ca_paging, an_area_of_at_most_half_the_free_memory_gets_all_its_pieces_at_once_longest_first) {
+    machine m(16 * 512);
+    m.occupy_superpages({3, 6, 9, 12});  // free: 3, 2, 2, 2 and 3 superpages, 6144 frames
+    const area a = area_of(512, 5 * 512);
+    ASSERT_TRUE(m.touch(a, 512, superpage_order));
+    ASSERT_EQ(m.piece_count(), 2U) << "3 and 2";
+    EXPECT_EQ(m.piece_of(512).where.pages.count, page_count{3 * 512});
+    EXPECT_EQ(m.piece_of(4 * 512).where.frames(), (frame_run{pfn{4 * 512}, page_count{1024}}));
+    for (std::uint64_t n : {3U, 5U, 2U, 4U}) ASSERT_TRUE(m.touch(a, n * 512, superpage_order));
+    EXPECT_EQ(m.runs(), 2U);
+    EXPECT_EQ(m.policy.counters().placements, 2U);
+    EXPECT_EQ(m.policy.counters().target_refusals, 0U);
+}
+
+TEST(ca_paging, a_larger_area_gets_one_piece_at_a_time_from_the_superpage_of_the_fault_on) {
+    machine m(16 * 512);
+    m.occupy_superpages({3, 6, 9, 12});
+    const area a = area_of(512, 8 * 512);  // 4096 of 6144 free frames
+    ASSERT_TRUE(m.touch(a, 5 * 512 + 100));
+    ASSERT_EQ(m.piece_count(), 1U);
+    EXPECT_EQ(m.piece_of(5 * 512).where.pages, (run<vpn>{vpn{5 * 512}, page_count{3 * 512}}));
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{6144 - 3 * 512}) << "the rest is left to others";
+}
+
+TEST(ca_paging, pieces_break_at_superpages_so_that_none_is_lost) {
+    machine m(8 * 512 + 300);
+    m.occupy(3 * 512 + 200);  // runs of 1736 and 2659 frames
+    const area a = area_of(512, 4 * 512);
+    for (std::uint64_t n = 1; n < 5; ++n) ASSERT_TRUE(m.touch(a, n * 512, superpage_order));
+    EXPECT_EQ(m.runs(), 1U);
+    const area b{{vpn{100 * 512}, page_count{4 * 512}}, 2};
+    for (std::uint64_t n = 100; n < 103; ++n) ASSERT_TRUE(m.touch(b, n * 512, superpage_order));
+    EXPECT_EQ(m.runs(2), 1U) << "three superpages of the first run";
+}
+
+TEST(ca_paging, an_area_larger_than_memory_uses_all_of_it) {
+    machine m(2048);
+    const area a = area_of(512, 100 * 512);
+    std::size_t given = 0;
+    for (std::uint64_t page = 10 * 512; page < 10 * 512 + 3000; ++page) given += m.touch(a, page).has_value();
+    EXPECT_EQ(given, 2048U);
+    EXPECT_EQ(m.runs(), 1U);
+    EXPECT_EQ(m.frames.free_frames(), page_count{0});
+}
+
+TEST(ca_paging, a_memory_of_one_frame_serves_one_fault) {
+    machine m(1, 1000);
+    const area a = area_of(7, 9);
+    EXPECT_FALSE(m.touch(a, 512, superpage_order));
+    EXPECT_EQ(m.touch(a, 9), pfn{1000});
+    EXPECT_FALSE(m.touch(a, 10));
+    m.drop(a, 9);
+    EXPECT_EQ(m.touch(a, 10), pfn{1000});
+}
+
+// ------------------------------------------------------------------------------- a lost target
+
+TEST(ca_paging, a_refused_target_replaces_only_the_part_whose_frames_are_lost) {
+    machine m(8192);
+    const area a = area_of(0, 2048);
+    ASSERT_EQ(m.touch(a, 0), pfn{0});
+    for (std::uint64_t f = 600; f < 610; ++f) m.occupy(f);
+    const auto got = m.touch(a, 600);
+    ASSERT_TRUE(got);
+    EXPECT_NE(*got, pfn{600});
+    EXPECT_EQ(m.policy.counters().target_refusals, 1U);
+    EXPECT_EQ(m.policy.counters().replacements, 1U);
+    EXPECT_EQ(m.policy.counters().placements, 1U);
+    m.touch_all({{vpn{1}, page_count{599}}});
+    m.touch_all({{vpn{601}, page_count{2048 - 601}}});
+    EXPECT_EQ(m.runs(), 3U) << "before, ten lost pages, after";
+    EXPECT_EQ(m.piece_of(610).target(vpn{610}), pfn{610});
+    EXPECT_EQ(m.policy.counters().target_refusals, 1U) << "all ten were replaced at the first";
+}
+
+TEST(ca_paging, the_lost_part_ends_at_a_page_that_is_mapped) {
+    machine m(8192);
+    const area a = area_of(0, 1000);
+    for (const std::uint64_t page : {0U, 505U}) ASSERT_TRUE(m.touch(a, page));
+    for (std::uint64_t f = 500; f < 510; ++f) {
+        if (f != 505) m.occupy(f);
+    }
+    ASSERT_TRUE(m.touch(a, 500));
+    EXPECT_EQ(m.piece_of(500).where.pages, (run<vpn>{vpn{500}, page_count{5}}));
+    EXPECT_EQ(m.piece_of(505).target(vpn{505}), pfn{505});
+}
+
+TEST(ca_paging, a_superpage_whose_target_is_broken_goes_elsewhere_as_a_superpage) {
+    machine m(8192);
+    const area a = area_of(512, 4 * 512);
+    const pfn first = *m.touch(a, 512, superpage_order);
+    m.occupy(first.raw + 1024 + 3);
+    const auto got = m.touch(a, 512 + 1024, superpage_order);
+    ASSERT_TRUE(got && is_aligned(*got, superpage_order));
+    EXPECT_EQ(m.touch(a, 512 + 1536, superpage_order), first + page_count{1536}) << "the rest stays where it was";
+}
+
+TEST(ca_paging, a_superpage_fault_is_refused_and_changes_no_frame_where_no_2_MiB_are_whole) {
+    machine m(2048);
+    for (const std::uint64_t f : {100U, 600U, 1100U, 1600U}) m.occupy(f);
+    const area a = area_of(512, 1024);
+    EXPECT_FALSE(m.touch(a, 512, superpage_order));
+    EXPECT_EQ(m.frames.free_frames(), page_count{2044});
+    for (std::uint64_t page = 512; page < 1536; ++page) ASSERT_TRUE(m.touch(a, page)) << "4 KiB pages instead";
+    EXPECT_LE(m.runs(), 5U) << "about one per free run";
+}
+
+// ------------------------------------------------------------------------------- promises
+
+TEST(ca_paging, ordinary_allocations_avoid_promised_frames_until_memory_is_short) {
+    machine m(4096);
+    const area a = area_of(0, 1024);
+    const pfn first = *m.touch(a, 0);
+    const frame_run promised{first, page_count{1024}};
+    for (std::uint64_t i = 0; i < 4096 - 1024; ++i) {
+        const auto table = m.policy.allocate_table();
+        ASSERT_TRUE(table && !promised.contains(*table));
+    }
+    const auto lent = m.policy.allocate_table();
+    ASSERT_TRUE(lent && promised.contains(*lent));
+}
+
+TEST(ca_paging, a_lent_frame_that_is_freed_is_promised_again_and_given_to_its_page) {
+    machine m(1024);
+    const area a = area_of(0, 512);
+    ASSERT_EQ(m.touch(a, 0), pfn{0});
+    std::vector<pfn> tables;
+    for (int i = 0; i < 513; ++i) tables.push_back(*m.policy.allocate_table());
+    const pfn lent = tables.back();
+    ASSERT_LT(lent, pfn{512});
+    m.policy.free_table(lent);
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{0});
+    EXPECT_EQ(m.touch(a, lent.raw), lent);
+}
+
+TEST(ca_paging, placements_of_other_areas_avoid_promised_frames) {
+    machine m(4096);
+    const area a = area_of(0, 1024);
+    const area b{{vpn{0}, page_count{1024}}, 2};
+    for (std::uint64_t page = 0; page < 1024; ++page) {  // page by page in turn
+        ASSERT_TRUE(m.touch(a, page));
+        ASSERT_TRUE(m.touch(b, page));
+    }
+    EXPECT_EQ(m.runs(1), 1U);
+    EXPECT_EQ(m.runs(2), 1U);
+}
+
+TEST(ca_paging, a_frame_lent_while_its_piece_was_cut_may_come_back_and_be_taken) {
+    machine m(10);
+    const area a = area_of(0, 10);
+    for (std::uint64_t page = 0; page < 9; ++page) ASSERT_EQ(m.touch(a, page), pfn{page});
+    const auto table = m.policy.allocate_table();
+    ASSERT_EQ(table, pfn{9});
+    m.unmap(a, 0, 1);  // the piece of nine frames that stays counts the lent frame as taken
+    m.policy.free_table(*table);
+    EXPECT_EQ(m.touch(a, 9), pfn{9});
+    EXPECT_LE(m.piece_of(9).taken, 9U);
+}
+
+TEST(ca_paging, areas_beyond_what_the_buddy_can_promise_may_want_the_same_frames_and_each_gets_its_own) {
+    machine m(64 * 512, 0, 200);
+    std::vector<area> areas;
+    for (std::uint64_t i = 0; i < 60; ++i) areas.push_back(area_of(100 + i * 1024, 10));  // each partly covers a child
+    for (const area& a : areas) ASSERT_TRUE(m.touch(a, a.pages.first.raw));
+    ASSERT_FALSE(m.frames.kept_every_promise());
+    for (std::uint64_t i = 0; i < 60; ++i) {
+        areas.push_back(area_of(101 + (100 + i) * 1024, 9));
+        ASSERT_TRUE(m.touch(areas.back(), areas.back().pages.first.raw));
+    }
+    for (const area& a : areas) {
+        for (std::uint64_t p = a.pages.first.raw + 1; p < a.pages.end().raw; ++p) ASSERT_TRUE(m.touch(a, p));
+    }
+}
+
+// ------------------------------------------------------------------------------- records
+
+TEST(ca_paging, without_record_memory_a_piece_whose_frames_are_all_taken_goes_first) {
+    machine m(4096, 0, 3);
+    const area oldest = area_of(0, 100);
+    const area taken = area_of(1000, 5);
+    const area third = area_of(2000, 100);
+    ASSERT_TRUE(m.touch(oldest, 0));
+    m.touch_all(taken);
+    ASSERT_TRUE(m.touch(third, 2000));
+    ASSERT_TRUE(m.touch(area_of(3000, 100), 3000));
+    EXPECT_EQ(m.piece_count(), 3U);
+    EXPECT_TRUE(m.piece_of(0).where.pages.contains(vpn{0}));
+    EXPECT_FALSE(m.policy.pieces().holds(m.policy.pieces().position(1, vpn{1000}), 1, vpn{1000}));
+}
+
+TEST(ca_paging, where_no_piece_is_all_taken_the_oldest_goes_and_its_frames_are_promised_no_more) {
+    machine m(4096, 0, 2);
+    ASSERT_TRUE(m.touch(area_of(5000, 100), 5000));
+    ASSERT_TRUE(m.touch(area_of(1000, 100), 1000));
+    ASSERT_TRUE(m.touch(area_of(3000, 100), 3000));
+    EXPECT_EQ(m.piece_count(), 2U);
+    EXPECT_FALSE(m.policy.pieces().holds(m.policy.pieces().position(1, vpn{5000}), 1, vpn{5000}));
+    EXPECT_TRUE(m.piece_of(1000).where.pages.contains(vpn{1000}));
+    EXPECT_TRUE(m.piece_of(3000).where.pages.contains(vpn{3000}));
+    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), page_count{200});
+}
+
+TEST(ca_paging, with_room_for_one_piece_every_fault_is_still_served) {
+    machine m(4096, 0, 1);
+    std::size_t given = 0;
+    for (std::uint64_t i = 0; i < 2000; ++i)
+        given += m.touch(area_of(i % 7 * 1000, 800), i % 7 * 1000 + i / 7).has_value();
+    EXPECT_EQ(given, 2000U);
+}
+
+// ------------------------------------------------------------------------------- growth
+
+TEST(ca_paging, an_area_that_may_grow_gets_headroom_and_stays_one_run) {
+    machine m(8192);
+    area heap = area_of(700, 100);
+    heap.grows_up = true;
+    ASSERT_TRUE(m.touch(heap, 700));
+    EXPECT_EQ(m.piece_of(700).where.pages.count, page_count{612}) << "at least 2 MiB of room";
+    m.touch_all({{vpn{701}, page_count{99}}, 1, true});
+    for (int step = 0; step < 30; ++step) {  // other areas come in between
+        heap.pages.count += page_count{64};
+        for (std::uint64_t p = heap.pages.end().raw - 64; p < heap.pages.end().raw; ++p) ASSERT_TRUE(m.touch(heap, p));
+        ASSERT_TRUE(m.touch(area_of(100000 + static_cast<std::uint64_t>(step) * 1000, 20),
+                            100000 + static_cast<std::uint64_t>(step) * 1000));
+    }
+    std::size_t pieces = 0;
+    for (std::size_t i = 0; i < m.piece_count(); ++i)
+        pieces += m.policy.pieces()[i].where.pages.first < heap.pages.end();
+    EXPECT_LE(pieces, 2U);
+}
+
+TEST(ca_paging, a_stack_gets_headroom_below) {
+    machine m(8192);
+    area stack{{vpn{9000}, page_count{50}}, 1, false, true};
+    ASSERT_TRUE(m.touch(stack, 9049));
+    EXPECT_EQ(m.piece_of(9049).where.pages, (run<vpn>{vpn{9000 - 512}, page_count{562}}));
+    stack.pages = {vpn{8600}, page_count{450}};
+    for (std::uint64_t p = 9048; p >= 8600; --p) ASSERT_TRUE(m.touch(stack, p));
+    EXPECT_EQ(m.runs(), 1U);
+}
+
+TEST(ca_paging, growth_that_hits_a_wall_continues_in_the_longest_run) {
+    machine m(16 * 512);
+    m.occupy_superpages({2, 5});  // free: 2, 2 and 10 superpages
+    area heap = area_of(512, 512);
+    heap.grows_up = true;
+    ASSERT_EQ(m.touch(heap, 512), pfn{0}) << "with its headroom it fits the shortest run";
+    m.touch_all({{vpn{513}, page_count{511}}, 1, true});
+    heap.pages.count = page_count{1024 + 64};
+    for (std::uint64_t p = 1024; p < 512 + 1024 + 64; ++p) ASSERT_TRUE(m.touch(heap, p));
+    EXPECT_EQ(m.piece_of(1536).target(vpn{1536}), pfn{6 * 512}) << "past the wall: not the run of 2 superpages";
+    EXPECT_EQ(m.runs(), 2U);
+}
+
+TEST(ca_paging, a_new_neighbour_above_continues_the_run_below_it) {
+    machine m(8192);
+    const area a = area_of(1000, 300);
+    m.touch_all(a);
+    const area b = area_of(1300, 200);
+    m.touch_all(b);
+    EXPECT_EQ(m.runs(), 1U);
+    EXPECT_EQ(m.piece_count(), 1U);
+    EXPECT_EQ(m.policy.counters().placements, 1U) << "extension is no new placement";
+}
+
+TEST(ca_paging, a_new_neighbour_below_continues_the_run_above_it) {
+    machine m(8192);
+    m.occupy(0, order{10});  // so that frames below the first placement exist
+    const area a = area_of(5000, 300);
+    m.touch_all(a);
+    const area b = area_of(4900, 100);
+    m.touch_all(b);
+    EXPECT_EQ(m.runs(), 1U);
+    EXPECT_EQ(m.piece_count(), 1U);
+}
+
+TEST(ca_paging, a_neighbour_that_fits_only_partly_is_placed_on_its_own) {
+    machine m(8192);
+    const area a = area_of(1024, 512);
+    const pfn first = *m.touch(a, 1024);
+    m.occupy(first.raw + 512 + 100);
+    const area b = area_of(1536, 300);
+    m.touch_all(b);
+    EXPECT_EQ(m.runs(), 2U) << "a part beside its neighbour would make three";
+}
+
+TEST(ca_paging, pages_between_two_pieces_of_one_area_fill_the_gap) {
+    machine m(8192);
+    const area a = area_of(0, 1500);
+    m.touch_all(a);
+    m.unmap(a, 400, 100);
+    for (std::uint64_t p = 499; p >= 400; --p) ASSERT_TRUE(m.touch(a, p));
+    EXPECT_EQ(m.runs(), 1U);
+}
+
+TEST(ca_paging, an_area_with_superpages_does_not_continue_a_run_whose_offset_cannot_hold_them) {
+    machine m(8192);
+    for (std::uint64_t f = 550; f < 8192; f += 100) m.occupy(f);
+    const area small = area_of(600, 550);  // has no superpage and fits no run with a congruent offset
+    ASSERT_EQ(m.touch(small, 600), pfn{0});
+    for (std::uint64_t f = 550; f < 8192; f += 100) m.frames.free(pfn{f}, base_order);
+    const area large = area_of(1150, 2000);
+    const auto got = m.touch(large, 1536, superpage_order);
+    ASSERT_TRUE(got);
+    for (const std::uint64_t page : {2560U, 2048U}) {
+        EXPECT_EQ(m.touch(large, page, superpage_order), *got + page_count{page - 1536});
+    }
+    EXPECT_EQ(m.policy.counters().ordinary, 0U);
+}
+
+// ------------------------------------------------------------------------------- release and move
+
+TEST(ca_paging, released_pages_lose_their_place_and_the_rest_keeps_it) {
+    machine m(8192);
+    const area a = area_of(1000, 1000);
+    const pfn first = *m.touch(a, 1000);
+    m.touch_all({{vpn{1001}, page_count{999}}});
+    m.unmap(a, 1300, 200);
+    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), page_count{800});
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{8192 - 800});
+    EXPECT_EQ(m.piece_of(1000).where.pages.count, page_count{300});
+    EXPECT_EQ(m.piece_of(1500).target(vpn{1500}), first + page_count{500});
+    EXPECT_EQ(m.piece_of(1500).taken, 500U);
+}
+
+TEST(ca_paging, releasing_an_area_takes_back_what_was_kept_for_its_growth) {
+    machine m(8192);
+    area heap = area_of(700, 100);
+    heap.grows_up = true;
+    m.touch_all(heap);
+    m.unmap(heap, 700, 100);
+    EXPECT_EQ(m.piece_count(), 0U);
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{8192});
+}
+
+TEST(ca_paging, a_freed_page_gets_its_frame_back_while_the_area_lives) {
+    machine m(8192);
+    const area a = area_of(1000, 1000);
+    m.touch_all(a);
+    m.drop(a, 1200, 100);
+    EXPECT_EQ(m.piece_of(1200).taken, 900U);
+    for (std::uint64_t p = 1299; p >= 1200; --p) ASSERT_TRUE(m.touch(a, p));
+    EXPECT_EQ(m.runs(), 1U);
+}
+
+TEST(ca_paging, a_move_by_whole_superpages_takes_the_pieces_along) {
+    machine m(8192);
+    const area a = area_of(1000, 1000);
+    const pfn first = *m.touch(a, 1000);
+    m.policy.move(1, a.pages, vpn{1000 + 512 * 100});
+    EXPECT_FALSE(m.policy.audit());
+    EXPECT_EQ(m.piece_count(), 1U);
+    const area there = area_of(1000 + 512 * 100, 1000);
+    EXPECT_EQ(m.touch(there, 1001 + 512 * 100), first + page_count{1});
+}
+
+TEST(ca_paging, a_move_by_anything_else_gives_the_places_up) {
+    machine m(8192);
+    const area a = area_of(1000, 1000);
+    ASSERT_TRUE(m.touch(a, 1000));
+    m.policy.move(1, a.pages, vpn{90001});
+    EXPECT_FALSE(m.policy.audit());
+    EXPECT_EQ(m.piece_count(), 0U);
+    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), page_count{0});
+}
+
+TEST(ca_paging, part_of_an_area_may_move_and_lands_over_what_was_promised_there) {
+    machine m(8192);
+    const area a = area_of(1024, 1024);
+    const area b = area_of(512 * 40, 1024);
+    const pfn first = *m.touch(a, 1024);
+    ASSERT_TRUE(m.touch(b, 512 * 40));
+    m.policy.move(1, {vpn{1100}, page_count{50}}, vpn{512 * 40 + 588});
+    EXPECT_FALSE(m.policy.audit());
+    EXPECT_EQ(m.piece_of(512 * 40 + 588).target(vpn{512 * 40 + 600}), first + page_count{88});
+    EXPECT_EQ(m.piece_of(1100).where.pages.first, vpn{1150});
+}
+
+TEST(ca_paging, two_spaces_with_equal_pages_share_nothing) {
+    machine m(8192);
+    const area a = area_of(1000, 700);
+    const area b{{vpn{1000}, page_count{700}}, 2};
+    m.touch_all(a);
+    m.touch_all(b);
+    m.unmap(a, 1000, 700);
+    EXPECT_EQ(m.runs(2), 1U);
+    EXPECT_EQ(m.piece_count(), 1U);
+    EXPECT_EQ(m.frames.free_frames(), page_count{8192 - 700});
+}
+
+TEST(ca_paging, page_tables_are_ordinary_frames) {
+    machine m(1024);
+    const auto table = m.policy.allocate_table();
+    ASSERT_TRUE(table);
+    m.policy.free_table(*table);
+    EXPECT_EQ(m.frames.free_frames(), page_count{1024});
+    EXPECT_EQ(m.piece_count(), 0U);
+}
+
+TEST(ca_paging, a_guest_places_guest_frames_and_its_host_places_host_frames) {
+    static_assert(placement_policy<ca_paging<vpn, gfn>> && placement_policy<ca_paging<gfn, pfn>>);
+    static_assert(!std::is_same_v<ca_paging<vpn, gfn>, ca_paging<gfn, pfn>>);
+}
+
+// ------------------------------------------------------------------------------- audits
+
+struct two_pieces : machine {
+    two_pieces() : machine(8192) {
+        touch(area_of(1000, 100), 1000);
+        touch(area_of(5000, 100), 5000);
+    }
+    piece<vpn, pfn>& piece_at(std::size_t i) { return ca_paging_corruption::piece_at(policy, i); }
+};
+
+TEST(ca_paging, audit_finds_pieces_out_of_order_or_sharing_a_page_I1) {
+    two_pieces shared;
+    shared.piece_at(0).where.pages.first = vpn{4950};
+    EXPECT_EQ(shared.policy.audit().label, std::string_view("ca_paging.I1"));
+    two_pieces swapped;
+    swapped.piece_at(0).space = 2;
+    EXPECT_EQ(swapped.policy.audit().label, std::string_view("ca_paging.I1"));
+}
+
+TEST(ca_paging, audit_finds_pieces_that_share_a_frame_or_leave_the_zone_I2) {
+    two_pieces shared;
+    shared.piece_at(1).where.frame = shared.piece_at(0).where.frame + page_count{99};
+    EXPECT_EQ(shared.policy.audit().label, std::string_view("ca_paging.I2"));
+    two_pieces foreign;
+    foreign.piece_at(1).where.frame = pfn{8192 - 50};
+    EXPECT_EQ(foreign.policy.audit().label, std::string_view("ca_paging.I2"));
+}
+
+TEST(ca_paging, audit_finds_an_empty_piece_and_one_that_took_more_than_it_has_I3) {
+    two_pieces empty;
+    empty.piece_at(0).where.pages.count = page_count{0};
+    EXPECT_EQ(empty.policy.audit().label, std::string_view("ca_paging.I3"));
+    two_pieces greedy;
+    greedy.piece_at(1).taken = 101;
+    EXPECT_EQ(greedy.policy.audit().label, std::string_view("ca_paging.I3"));
+}
+
+TEST(ca_paging, audit_finds_a_promise_that_no_piece_accounts_for_I4) {
+    two_pieces m;
+    m.frames.reserve({pfn{7000}, page_count{1}});
+    EXPECT_EQ(m.policy.audit().label, std::string_view("ca_paging.I4"));
+}
+
+}  // namespace
+}  // namespace longreach
