@@ -154,14 +154,15 @@ void ca_paging<Page, Frame>::release(std::uint32_t space, run<Page> pages) noexc
     }
 }
 
-/// Pieces go along where page and frame stay equal modulo 2 MiB; other places are given up.
+/// Pieces go along where page and frame stay equal modulo 2 MiB; other places are given up, and so is what was kept
+/// for growth at the old one.
 template <class Page, class Frame>
 void ca_paging<Page, Frame>::move(std::uint32_t space, run<Page> pages, Page to) noexcept {
     cut(space, {to, pages.count});
     const page_count shift = to - pages.first;
     while (true) {
         const std::size_t i = pieces_.position(space, pages.first);
-        if (!pieces_.is_of(i, space) || pieces_[i].where.pages.first >= pages.end()) return;
+        if (!pieces_.is_of(i, space) || pieces_[i].where.pages.first >= pages.end()) return release(space, pages);
         const run<Page> part = intersection(pieces_[i].where.pages, pages);
         const mapping<Page, Frame> moved{{part.first + shift, part.count}, pieces_[i].target(part.first)};
         cut(space, part);

@@ -52,7 +52,8 @@ concept placement_policy = requires(P policy, const P& constant, const placement
                                     typename P::page page, run<typename P::page> pages, typename P::frame frame,
                                     order size) {
     // Takes 2^size free frames, aligned to 2^size, for the fault; takes none where no such block is left.
-    // `mapped` is anything that answers first_mapped() for the fault's address space.
+    // `mapped` is anything that answers first_mapped() for the fault's address space; the page itself may be mapped
+    // already, when it is to be copied to another frame.
     { policy.allocate(request, mapped) } -> std::same_as<std::optional<typename P::frame>>;
     // Gives back the frames behind `page` of `space`, which allocate() supplied and which are no longer mapped.
     policy.free(space, page, frame, size);

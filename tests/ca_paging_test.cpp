@@ -576,11 +576,23 @@ TEST(ca_paging, part_of_an_area_may_move_and_lands_over_what_was_promised_there)
     const area a = area_of(1024, 1024);
     const area b = area_of(512 * 40, 1024);
     const pfn first = *m.touch(a, 1024);
+    ASSERT_TRUE(m.touch(a, 1200));
     ASSERT_TRUE(m.touch(b, 512 * 40));
     m.policy.move(1, {vpn{1100}, page_count{50}}, vpn{512 * 40 + 588});
     EXPECT_FALSE(m.policy.audit());
     EXPECT_EQ(m.piece_of(512 * 40 + 588).target(vpn{512 * 40 + 600}), first + page_count{88});
     EXPECT_EQ(m.piece_of(1100).where.pages.first, vpn{1150});
+}
+
+TEST(ca_paging, what_was_kept_for_growth_goes_when_its_area_moves_away) {
+    machine m(8192);
+    placement_request<vpn> fault{1, vpn{1000}, base_order, {vpn{1000}, page_count{600}}, true, false};
+    ASSERT_TRUE(m.policy.allocate(fault, nothing_mapped<vpn>{}));
+    ASSERT_GT(m.policy.pieces()[0].where.pages.count, page_count{600});
+    m.policy.move(1, fault.area, vpn{1000 + 512 * 50});
+    EXPECT_EQ(m.piece_count(), 1U);
+    EXPECT_EQ(m.policy.pieces()[0].where.pages.count, page_count{600});
+    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), page_count{600});
 }
 
 TEST(ca_paging, two_spaces_with_equal_pages_share_nothing) {

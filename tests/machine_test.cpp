@@ -251,7 +251,7 @@ TEST(experiment, a_memory_that_is_too_small_is_said_in_one_line) {
         EXPECT_EQ(found.status().code(), absl::StatusCode::kResourceExhausted);
         const std::string message(found.status().message());
         EXPECT_THAT(message, HasSubstr("rise_and_fall at access"));
-        EXPECT_THAT(message, HasSubstr("needs at least 3.0 MiB"));
+        EXPECT_THAT(message, HasSubstr("needs at least 773 frames on base pages"));
         EXPECT_THAT(message, HasSubstr(mode == machine_mode::native ? "in the machine" : "in the guest"));
         EXPECT_EQ(message.find('\n'), std::string::npos);
     }

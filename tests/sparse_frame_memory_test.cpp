@@ -76,7 +76,7 @@ TEST(sparse_frame_memory_death, foreign_frames_and_too_large_memories_are_the_ca
     sparse_frames<pfn> store({pfn{100}, page_count{10}});
     EXPECT_DEATH((void)store.read(pfn{99}, 0), "");
     EXPECT_DEATH(store.write(pfn{110}, 0, 1), "");
-    EXPECT_DEATH(sparse_frames<pfn>({pfn{0}, page_count{(std::uint64_t{1} << 30) + 1}}), "");
+    EXPECT_DEATH(sparse_frames<pfn>({pfn{0}, page_count{(std::uint64_t{1} << 31) + 1}}), "");
 }
 
 TEST(sparse_frame_memory_audit, a_wrong_count_of_frames_is_found) {

@@ -5,7 +5,6 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_format.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -158,15 +157,14 @@ class experiment_run {
                                                     " to an event of the recording"));
         }
         const memory_need need = need_of(program_, wanted_);
-        const double mib = static_cast<double>(page_bytes) / (1024.0 * 1024.0);
-        return absl::ResourceExhaustedError(absl::StrFormat(
-            "%s: no frame left in the %s; the run needs at least %.1f MiB on base pages and more with superpages, "
-            "the hog leaves %.1f MiB",
-            place,
+        const std::string hog = wanted_.hog_percent == 0 ? "" : absl::StrCat(", of which the hog leaves ", need.left);
+        return absl::ResourceExhaustedError(absl::StrCat(
+            place, ": no frame left in the ",
             machine_.host_exhausted()              ? "host"
             : wanted_.mode == machine_mode::native ? "machine"
                                                    : "guest",
-            static_cast<double>(need.needed) * mib, static_cast<double>(need.left) * mib));
+            "; the run needs at least ", need.needed,
+            " frames on base pages, and more where it takes superpages; the memory has ", wanted_.memory.raw, hog));
     }
 
     const recording& program_;

@@ -177,11 +177,12 @@ struct recorded_footprint {
     std::uint64_t distinct_pages = 0;     ///< page numbers ever touched
     std::uint64_t refaults = 0;           ///< arrivals, by fault or move, at a page number touched before
     std::uint64_t moved_pages = 0;        ///< touched pages that mremap moved
+    std::uint64_t copy_frames = 0;        ///< most frames in use while a private file page is copied, tables included
     std::uint64_t file_copies = 0;        ///< pages of private file mappings stored to; each takes a frame of its own
 
     friend bool operator==(const recorded_footprint&, const recorded_footprint&) = default;
     /// Frames without which the run cannot succeed on base pages.
-    [[nodiscard]] std::uint64_t frames() const noexcept { return peak_pages + table_frames; }
+    [[nodiscard]] std::uint64_t frames() const noexcept { return std::max(peak_pages + table_frames, copy_frames); }
 };
 
 /// A recorded program. Every vector is in file order, in which `seq` never decreases.

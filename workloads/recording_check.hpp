@@ -159,7 +159,11 @@ class recording_replay {
         if (!state.resident) return wrong(absl::StrCat("an upgrade of page ", page, ", which was not touched before"));
         if (state.stored) return wrong(absl::StrCat("an upgrade of page ", page, ", which was stored to before"));
         touched_.store(upgrade.page);
-        if (mappings_.find(upgrade.page)->private_file) ++footprint_.file_copies;
+        if (!mappings_.find(upgrade.page)->private_file) return;
+        ++footprint_.file_copies;
+        // The page has two frames while it is copied.
+        const std::uint64_t frames = touched_.resident() + touched_.table_frames() + 1;
+        if (frames > footprint_.copy_frames) footprint_.copy_frames = frames;
     }
 
     void replay(const recorded_miss& miss) {

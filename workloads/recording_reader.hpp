@@ -54,6 +54,10 @@ class record_lines {
     [[nodiscard]] std::optional<std::string_view> next(OnComment on_comment) {
         while (std::optional<std::string_view> line = lines_->next()) {
             if (line->empty() || line->front() != '#') return line;
+            if (source_->comments.size() == most_comments) {
+                failure_ = lines_->error_here(absl::StrCat("expected at most ", most_comments, " comment lines"));
+                return std::nullopt;
+            }
             source_->comments.push_back(lines_->line_number());
             failure_ = on_comment(*line);
             if (!failure_.ok()) return std::nullopt;
@@ -81,6 +85,8 @@ class record_lines {
     [[nodiscard]] absl::Status error(std::string_view what) const { return lines_->error_here(what); }
 
   private:
+    static constexpr std::size_t most_comments = 100'000;  ///< of one file; each costs memory
+
     zstd_lines* lines_;
     record_source* source_;
     absl::Status failure_;

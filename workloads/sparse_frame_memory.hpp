@@ -14,7 +14,7 @@
 #include "../allocator/units.hpp"
 #include "../pagetable/frame_memory.hpp"
 
-// The words of table frames of a simulated memory of up to 2^30 frames (4 TiB).
+// The words of table frames of a simulated memory of up to 2^31 frames (8 TiB).
 //
 // A frame costs 4 KiB here from its first clear() or write() on, frames without tables cost nothing, and the
 // directory costs 8 bytes per 4096 frames of the memory and 32 KiB per such group that holds a table.
@@ -28,9 +28,9 @@ LONGREACH_NAMESPACE_BEGIN
 template <class Frame>
 class sparse_frames {
   public:
-    static constexpr page_count most_frames{std::uint64_t{1} << 30};
+    static constexpr page_count most_frames{std::uint64_t{1} << 31};
 
-    /// Frames of `managed`, at most 2^30.
+    /// Frames of `managed`, at most 2^31.
     explicit sparse_frames(run<Frame> managed)
         : managed_(managed), groups_(static_cast<std::size_t>((managed.count.raw + group_frames - 1) / group_frames)) {
         LONGREACH_CHECK(managed.count <= most_frames, "sparse_frames.too_many");

@@ -114,14 +114,17 @@ inline void add_file(std::map<std::string, workload_source>& sources, const reco
                          [](std::string* out, const auto& entry) { out->append(printable_name(entry.first)); });
 }
 
+[[nodiscard]] inline absl::Status several_workloads(const std::filesystem::path& folder,
+                                                    const std::map<std::string, workload_source>& found) {
+    return bad_input(folder.string(), absl::StrCat("expected the files of one workload, found those of ",
+                                                   names_of(found), "; name a file of the one that is meant"));
+}
+
 /// The one workload of a folder, or those of its sub-folders, in the order of their names.
 [[nodiscard]] inline absl::StatusOr<std::vector<workload_source>> find_in_folder(const std::filesystem::path& folder) {
     absl::StatusOr<std::map<std::string, workload_source>> here = sources_of_folder(folder);
     if (!here.ok()) return here.status();
-    if (here->size() > 1) {
-        return bad_input(folder.string(), absl::StrCat("expected the files of one workload, found those of ",
-                                                       names_of(*here), "; name a file of the one that is meant"));
-    }
+    if (here->size() > 1) return several_workloads(folder, *here);
     if (here->size() == 1) return std::vector<workload_source>{here->begin()->second};
     std::vector<std::filesystem::path> below;
     std::error_code error;
@@ -135,7 +138,8 @@ inline void add_file(std::map<std::string, workload_source>& sources, const reco
     std::vector<workload_source> found;
     for (const std::filesystem::path& path : below) {
         absl::StatusOr<std::map<std::string, workload_source>> inside = sources_of_folder(path);
-        if (!inside.ok()) continue;
+        if (!inside.ok()) return inside.status();
+        if (inside->size() > 1) return several_workloads(path, *inside);
         for (auto& [name, source] : *inside) found.push_back(std::move(source));
     }
     if (!found.empty()) return found;

@@ -65,7 +65,10 @@ class simulated_zone {
         random_numbers random(seed);
         random.shuffle(std::span<Frame>(blocks));
         blocks.resize(blocks.size() * percent / 100);
-        for (const Frame f : blocks) (void)frames_.allocate_at(f, size);
+        for (const Frame f : blocks) {
+            const status taken = frames_.allocate_at(f, size);
+            LONGREACH_CHECK(taken == status::ok, "simulated_zone.pin");
+        }
     }
 
     /// Lengths of the free runs as they are now, longest first.

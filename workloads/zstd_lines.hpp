@@ -12,11 +12,13 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -50,6 +52,11 @@ class zstd_lines {
   public:
     /// Opens a file; `.zst` at the end of its name means zstd, all else is plain text. Empty files are errors.
     [[nodiscard]] static absl::StatusOr<zstd_lines> open(const std::string& path, line_limits limits = {}) {
+        std::error_code unknown;
+        const std::filesystem::file_status found = std::filesystem::status(path, unknown);
+        if (std::filesystem::exists(found) && !std::filesystem::is_regular_file(found)) {
+            return bad_input(path, "expected a regular file");
+        }
         errno = 0;
         file_handle file(std::fopen(path.c_str(), "rb"));
         if (file == nullptr) return missing_input(path, absl::StrCat("cannot be opened: ", std::strerror(errno)));

@@ -8,6 +8,7 @@
 #include <absl/strings/str_replace.h>
 
 #include <cstdio>
+#include <longreach/workloads/input_error.hpp>
 #include <map>
 
 namespace longreach {
@@ -22,7 +23,7 @@ bool belongs(const absl::CommandLineFlag& flag, const command& to) {
 }
 
 std::string unknown_flag(const command& of, std::string_view name) {
-    return absl::StrCat("longreach ", std::string(of.name), ": unknown flag --", std::string(name), "; `longreach ",
+    return absl::StrCat("longreach ", std::string(of.name), ": unknown flag --", printable_name(name), "; `longreach ",
                         std::string(of.name), " --help` lists the known ones");
 }
 
@@ -32,8 +33,8 @@ std::string read_flags(const command& of, std::span<char* const> arguments) {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string_view argument = arguments[i];
         if (argument.substr(0, 2) != "--" || argument.size() == 2) {
-            return absl::StrCat("longreach ", std::string(of.name), ": unexpected argument \"", std::string(argument),
-                                "\"; flags have the form --name=value");
+            return absl::StrCat("longreach ", std::string(of.name), ": unexpected argument ", in_quotes(argument),
+                                "; flags have the form --name=value");
         }
         const std::size_t equals = argument.find('=');
         const std::string name(argument.substr(2, equals == std::string_view::npos ? equals : equals - 2));
@@ -51,9 +52,8 @@ std::string read_flags(const command& of, std::span<char* const> arguments) {
         }
         std::string error;
         if (!flag->ParseFrom(value, &error)) {
-            const std::size_t reason = error.find("; ");
-            return absl::StrCat("--", name, "=", value, ": ",
-                                reason == std::string::npos ? error : error.substr(reason + 2));
+            return absl::StrCat("longreach ", std::string(of.name), ": --", name, "=", in_quotes(value), ": ",
+                                printable_name(error));
         }
     }
     return {};

@@ -30,7 +30,7 @@ ABSL_FLAG(std::string, memory, "4G",
           "memory of the native machine or the guest, e.g. 512M, 4G; a host has twice as much");
 ABSL_FLAG(std::vector<std::string>, hog, (std::vector<std::string>{"0", "30"}),
           "shares of each memory, in percent, to pin at random in 2 MiB pieces before the start");
-ABSL_FLAG(std::uint64_t, seeds, 1, "number of seeds, from 1 on, for each combination");
+ABSL_FLAG(std::string, seeds, "1", "number of seeds, from 1 on, for each combination");
 ABSL_FLAG(std::string, feed, "accesses",
           "what to translate: accesses (the steady window, through TLBs) or misses (recorded misses, straight to\n"
           "walker and predictor)");
@@ -71,7 +71,7 @@ absl::Status choose_all(std::string_view flag, const std::vector<std::string>& w
         Choice choice{};
         if (absl::Status status = choose(flag, word, choices, choice); !status.ok()) return status;
         if (std::find(into.begin(), into.end(), choice) != into.end()) {
-            return bad_flag(flag, word, "each choice once");
+            return bad_flag(flag, in_quotes(word), "each choice once");
         }
         into.push_back(choice);
     }
@@ -112,11 +112,15 @@ absl::Status read_hog(const std::vector<std::string>& words, std::vector<unsigne
         if (!absl::SimpleAtoi(word, &percent) || percent > 99) {
             return bad_flag("hog", in_quotes(word), "percentages from 0 to 99, separated by commas");
         }
-        if (std::find(into.begin(), into.end(), percent) != into.end()) return bad_flag("hog", word, "each share once");
+        if (std::find(into.begin(), into.end(), percent) != into.end())
+            return bad_flag("hog", in_quotes(word), "each share once");
         into.push_back(percent);
     }
     return into.empty() ? bad_flag("hog", "", "at least one percentage") : absl::OkStatus();
 }
+
+/// Rows are kept until all of them are printed.
+constexpr std::uint64_t most_runs = 100'000;
 
 /// Everything that the flags say, or what is wrong with them; loads the workloads last, because that takes longest.
 absl::Status read_comparison(comparison& into, report_format& format) {
@@ -138,9 +142,9 @@ absl::Status read_comparison(comparison& into, report_format& format) {
     if (status.ok()) status = choose("census", absl::GetFlag(FLAGS_census), moments, into.moment);
     if (status.ok()) status = choose("format", absl::GetFlag(FLAGS_format), formats, format);
     if (!status.ok()) return status;
-    into.seeds = absl::GetFlag(FLAGS_seeds);
-    if (into.seeds == 0 || into.seeds > 1'000'000) {
-        return bad_flag("seeds", absl::StrCat(into.seeds), "a number from 1 to 1000000");
+    const std::string seeds = absl::GetFlag(FLAGS_seeds);
+    if (!absl::SimpleAtoi(seeds, &into.seeds) || into.seeds == 0 || into.seeds > most_runs) {
+        return bad_flag("seeds", in_quotes(seeds), absl::StrCat("a number from 1 to ", most_runs));
     }
     const std::vector<std::string> names = absl::GetFlag(FLAGS_workload);
     if (names.empty()) return bad_flag("workload", "", "at least one name, folder or file");
@@ -150,10 +154,17 @@ absl::Status read_comparison(comparison& into, report_format& format) {
         if (!loaded.ok()) return loaded.status();
         for (recording& program : *loaded) {
             if (!seen.insert(program.name).second) {
-                return bad_flag("workload", name, absl::StrCat("each workload once, found ", program.name, " again"));
+                return bad_flag("workload", in_quotes(name),
+                                absl::StrCat("each workload once, found ", printable_name(program.name), " again"));
             }
             into.programs.push_back(std::move(program));
         }
+    }
+    const std::uint64_t runs =
+        into.programs.size() * into.modes.size() * into.hogs.size() * into.policies.size() * into.seeds;
+    if (runs > most_runs) {
+        return bad_flag("seeds", in_quotes(seeds),
+                        absl::StrCat("at most ", most_runs, " runs in one comparison, found ", runs));
     }
     return absl::OkStatus();
 }
@@ -167,7 +178,7 @@ int run_compare() {
     if (absl::Status status = check_memory(wanted); !status.ok()) {
         return bad_usage(absl::StrCat("longreach compare: ", status.message()));
     }
-    comparison_report report(format);
+    comparison_report report(format, wanted.seeds);
     const bool all_good = run_comparison(wanted, report);
     report.finish();
     return all_good ? exit_good : exit_failed;

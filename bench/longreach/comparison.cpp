@@ -13,8 +13,11 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include <longreach/workloads/input_error.hpp>
 
 #include "comparison_report.hpp"
 
@@ -40,7 +43,7 @@ std::vector<comparison_row> combinations(const comparison& wanted) {
 }
 
 std::string describe(const comparison_row& row) {
-    return absl::StrCat(row.program->name, " ", std::string(to_string(row.wanted.policy)), " ",
+    return absl::StrCat(printable_name(row.program->name), " ", std::string(to_string(row.wanted.policy)), " ",
                         std::string(to_string(row.wanted.mode)), " hog ", row.wanted.hog_percent, " seed ",
                         row.wanted.seed);
 }
@@ -74,7 +77,10 @@ class worker_pool {
   public:
     explicit worker_pool(std::vector<comparison_row>& rows) : rows_(rows), answers_(rows.size()) {
         const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
-        for (std::size_t i = 0; i < std::min(cores, rows.size()); ++i) threads_.emplace_back([this] { work(); });
+        try {
+            for (std::size_t i = 0; i < std::min(cores, rows.size()); ++i) threads_.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {  // fewer threads than cores will do, and take() works where there is none
+        }
     }
     worker_pool(const worker_pool&) = delete;
     worker_pool& operator=(const worker_pool&) = delete;
@@ -84,6 +90,7 @@ class worker_pool {
 
     /// Waits for combination `i`.
     absl::StatusOr<outcome> take(std::size_t i) {
+        if (threads_.empty() && i == next_) work_on(next_++);
         std::unique_lock<std::mutex> lock(mutex_);
         done_.wait(lock, [&] { return answers_[i].has_value(); });
         return *std::move(answers_[i]);
@@ -98,11 +105,15 @@ class worker_pool {
                 if (next_ == rows_.size()) return;
                 mine = next_++;
             }
-            absl::StatusOr<outcome> answer = run_one(rows_[mine]);
-            const std::lock_guard<std::mutex> lock(mutex_);
-            answers_[mine] = std::move(answer);
-            done_.notify_all();
+            work_on(mine);
         }
+    }
+
+    void work_on(std::size_t mine) {
+        absl::StatusOr<outcome> answer = run_one(rows_[mine]);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        answers_[mine] = std::move(answer);
+        done_.notify_all();
     }
 
     static absl::StatusOr<outcome> run_one(const comparison_row& row) {
@@ -124,15 +135,20 @@ class worker_pool {
 }
 
 absl::Status check_memory(const comparison& wanted) {
-    const double mib = static_cast<double>(page_bytes) / (1024.0 * 1024.0);
-    for (const comparison_row& row : combinations(wanted)) {
-        const memory_need need = need_of(*row.program, row.wanted);
-        if (need.needed <= need.left) continue;
-        return absl::InvalidArgumentError(absl::StrFormat(
-            "--memory: %s needs at least %.1f MiB on base pages (%d pages and %d tables), a hog of %d %% leaves %.1f "
-            "MiB",
-            row.program->name, static_cast<double>(need.needed) * mib, row.program->footprint.peak_pages,
-            row.program->footprint.table_frames, row.wanted.hog_percent, static_cast<double>(need.left) * mib));
+    const auto mib = [](std::uint64_t frames) { return static_cast<double>(to_bytes({frames})) / (1024.0 * 1024.0); };
+    for (const recording& program : wanted.programs) {
+        for (const unsigned hog : wanted.hogs) {
+            experiment smallest;
+            smallest.memory = wanted.memory;
+            smallest.hog_percent = hog;
+            const memory_need need = need_of(program, smallest);
+            if (need.needed <= need.left) continue;
+            return absl::InvalidArgumentError(absl::StrFormat(
+                "--memory: %s needs at least %d frames (%.1f MiB) on base pages, tables included; a memory of %d "
+                "frames "
+                "with a hog of %d %% leaves %d",
+                printable_name(program.name), need.needed, mib(need.needed), wanted.memory.raw, hog, need.left));
+        }
     }
     return absl::OkStatus();
 }

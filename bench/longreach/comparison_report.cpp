@@ -51,7 +51,8 @@ double share(std::uint64_t part, std::uint64_t whole) {
     return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::vector<std::string> table_row(const std::vector<const comparison_row*>& group) {
+std::vector<std::string> table_row(const std::vector<const comparison_row*>& group, std::uint64_t seeds) {
+    const std::string part = group.size() < seeds ? absl::StrCat(" (", group.size(), " of ", seeds, ")") : "";
     const comparison_row& first = *group.front();
     const auto misses = [](const outcome& o) { return o.translation.l2_misses; };
     return {
@@ -180,7 +181,7 @@ void comparison_report::finish() const {
             }
             group.push_back(&rows_[i]);
         }
-        table.add(table_row(group));
+        table.add(table_row(group, seeds_));
     }
     std::fputs(table.str(4).c_str(), stdout);
     std::fputs(

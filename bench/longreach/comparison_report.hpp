@@ -26,7 +26,8 @@ struct report_field {
 
 class comparison_report {
   public:
-    explicit comparison_report(report_format format) : format_(format) {}
+    /// The table marks groups in which fewer than `seeds` runs succeeded.
+    comparison_report(report_format format, std::uint64_t seeds) : format_(format), seeds_(seeds) {}
 
     /// Takes the next row; JSON and CSV are printed at once.
     void add(const comparison_row& row);
@@ -35,6 +36,7 @@ class comparison_report {
 
   private:
     report_format format_;
+    std::uint64_t seeds_;
     std::vector<comparison_row> rows_;
     bool headed_ = false;
 };

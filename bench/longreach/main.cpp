@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <exception>
+#include <longreach/workloads/input_error.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,8 +53,8 @@ int run_program(std::span<char* const> arguments) {
         if (const std::string error = read_flags(*each, arguments.subspan(1)); !error.empty()) return bad_usage(error);
         return each->run();
     }
-    return bad_usage(absl::StrCat("longreach: unknown command \"", std::string(name),
-                                  "\"; `longreach --help` lists the known ones"));
+    return bad_usage(
+        absl::StrCat("longreach: unknown command ", in_quotes(name), "; `longreach --help` lists the known ones"));
 }
 
 }

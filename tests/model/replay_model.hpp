@@ -94,14 +94,11 @@ class replay_model {
         at->resident = true;
         at->stored = fault.site.write != 0;
         if (!ever_.insert(fault.page.raw).second) ++needs_.refaults;
-        std::set<std::uint64_t> resident;
-        for (const auto& [number, state] : pages_) {
-            if (state.resident) resident.insert(number);
-        }
-        if (resident.size() > needs_.peak_pages) {
-            needs_.peak_pages = resident.size();
+        const std::set<std::uint64_t> now = resident();
+        if (now.size() > needs_.peak_pages) {
+            needs_.peak_pages = now.size();
             needs_.peak_seq = fault.seq;
-            needs_.table_frames = tables(resident);
+            needs_.table_frames = tables(now);
         }
         return true;
     }
@@ -110,7 +107,10 @@ class replay_model {
         page* const at = usable(upgrade.page.raw, true);
         if (at == nullptr || !at->resident || at->stored) return false;
         at->stored = true;
-        if (at->private_file) ++needs_.file_copies;
+        if (!at->private_file) return true;
+        ++needs_.file_copies;
+        const std::set<std::uint64_t> now = resident();
+        needs_.copy_frames = std::max<std::uint64_t>(needs_.copy_frames, now.size() + tables(now) + 1);
         return true;
     }
 
@@ -121,6 +121,14 @@ class replay_model {
     }
 
   private:
+    [[nodiscard]] std::set<std::uint64_t> resident() const {
+        std::set<std::uint64_t> numbers;
+        for (const auto& [number, state] : pages_) {
+            if (state.resident) numbers.insert(number);
+        }
+        return numbers;
+    }
+
     struct page {
         vma_protection protection;
         bool private_file = false;

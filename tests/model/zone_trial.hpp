@@ -64,8 +64,8 @@ struct zone_answer {
 };
 
 struct live_block {
-    pfn first;
-    order size;
+    pfn first{};
+    order size{};
 };
 
 /// The model and the blocks that its user holds.
@@ -144,7 +144,7 @@ struct zone_under_test {
     contiguity_map clusters;
 
     /// Performs the operation on the frames that the model's state before it made of it.
-    zone_answer perform(const zone_operation& op, pfn frame, std::optional<live_block> block) {
+    zone_answer perform(const zone_operation& op, pfn frame, live_block block) {
         const order size{op.size};
         const frame_run target{frame, page_count{op.count}};
         switch (op.kind) {
@@ -157,7 +157,7 @@ struct zone_under_test {
             case zone_operation::allocate_around:
                 return {frames.allocate_at(target.first, size), {}};
             case zone_operation::free:
-                frames.free(block->first, block->size);
+                frames.free(block.first, block.size);
                 return {};
             case zone_operation::reserve:
                 frames.reserve(target);
@@ -220,7 +220,7 @@ struct zone_under_test {
 inline std::optional<std::string> perform(const zone_operation& op, zone_state& expected, zone_under_test& actual,
                                           bool with_map) {
     const pfn frame = expected.frame_of(op);
-    const std::optional<live_block> block = expected.live.empty() ? std::nullopt : std::optional(expected.block_of(op));
+    const live_block block = expected.live.empty() ? live_block{} : expected.block_of(op);
     const zone_answer should = expected.perform(op);
     const zone_answer does = actual.perform(op, frame, block);
     if (!(should == does)) {
