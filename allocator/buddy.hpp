@@ -73,6 +73,11 @@ class basic_buddy {
         return {};
     }
 
+    /// Whether allocate(o) would find a block, reserved or not; its cost.
+    [[nodiscard]] bool can_allocate(order o) noexcept {
+        return find_unreserved(o).has_value() || find_reserved(o).has_value();
+    }
+
     /// Takes exactly the block of 2^o frames at `want`, reserved or not, or says `occupied` (some frame is in use)
     /// or `out_of_range` (some frame is not managed). Exact: a free block is never refused. `want` is aligned to 2^o.
     status allocate_at(Frame want, order o) noexcept {

@@ -41,6 +41,7 @@ basic_buddy<Frame>::basic_buddy(run<Frame> managed, std::span<std::byte> memory)
       free_(managed.count.raw),
       unreserved_(managed.count.raw) {
     LONGREACH_CHECK(!managed.empty(), "buddy.empty_zone");
+    LONGREACH_CHECK(managed.end() > managed.first, "buddy.wrapping_zone");
     LONGREACH_CHECK(memory.size() >= required_bytes(managed.count), "buddy.memory");
     const std::uint64_t n = child_count_;
     detail::carver carve(memory);
@@ -183,8 +184,6 @@ void basic_buddy<Frame>::take_part(std::uint64_t child, unsigned position, unsig
         unreserved_ -= taken;
         if (taken == end - position) {
             orders |= ((1U << enclosing_order(open, position, k)) - 1) & ~((1U << k) - 1);
-        } else if (taken != 0) {  // partly promised: the unpromised part was several smaller blocks
-            orders |= (1U << k) - 1;
         }
     }
     for (unsigned i = position / 64; i * 64 < end; ++i) words_[child][i] &= ~word_mask(i, position, end);

@@ -21,8 +21,9 @@ template <class Page, class Frame>
 template <class Mapped>
 std::optional<Frame> ca_paging<Page, Frame>::allocate(const placement_request<Page>& request,
                                                       const Mapped& mapped) noexcept {
-    LONGREACH_CHECK(is_aligned(request.page, request.size), "ca_paging.misaligned");
     const run<Page> block{request.page, request.size.pages()};
+    LONGREACH_CHECK(is_aligned(request.page, request.size), "ca_paging.misaligned");
+    LONGREACH_CHECK(request.area.contains(block), "ca_paging.outside_area");
     const std::size_t i = pieces_.position(request.space, request.page);
     const bool placed = pieces_.holds(i, request.space, request.page) && pieces_[i].where.pages.contains(block);
     run<Page> gap{};
@@ -31,11 +32,14 @@ std::optional<Frame> ca_paging<Page, Frame>::allocate(const placement_request<Pa
             ++counters_.target_hits;
             return hit;
         }
+    }
+    if (!frames_.can_allocate(request.size)) return {};  // before any place is given up
+    if (placed) {
         ++counters_.target_refusals;
         gap = lost_part(pieces_[i], request, mapped);
         cut(request.space, gap);
     } else {
-        cut(request.space, block);  // no page of it is mapped, so pieces that end inside it lose nothing
+        cut(request.space, block);  // pieces that end inside it hold none of its pages
         gap = gap_around(request, mapped);
     }
     const std::uint64_t before = counters_.placements;
@@ -142,7 +146,8 @@ void ca_paging<Page, Frame>::free(std::uint32_t space, Page first, Frame block, 
     p.taken -= size.pages().raw < p.taken ? size.pages().raw : p.taken;
 }
 
-/// Gives up the places of pages that are gone, and next to them what was kept for growth and never used.
+/// Gives up the places of pages that are gone. A piece that adjoins them and was never used goes too: it was kept for
+/// growth, or, where an untouched rest of the area stays behind, its next fault places that rest anew.
 template <class Page, class Frame>
 void ca_paging<Page, Frame>::release(std::uint32_t space, run<Page> pages) noexcept {
     cut(space, pages);
@@ -158,6 +163,7 @@ void ca_paging<Page, Frame>::release(std::uint32_t space, run<Page> pages) noexc
 /// for growth at the old one.
 template <class Page, class Frame>
 void ca_paging<Page, Frame>::move(std::uint32_t space, run<Page> pages, Page to) noexcept {
+    LONGREACH_CHECK(!pages.overlaps({to, pages.count}), "ca_paging.move_overlaps");
     cut(space, {to, pages.count});
     const page_count shift = to - pages.first;
     while (true) {
@@ -185,7 +191,7 @@ void ca_paging<Page, Frame>::drop_piece(std::size_t i) noexcept {
     pieces_.erase(i);
 }
 
-/// Forgets a piece whose frames are all in use, which no fault will ask for; where there is none, the oldest.
+/// Forgets a piece whose frames were all taken, which no fault is expected to ask for; where there is none, the oldest.
 template <class Page, class Frame>
 void ca_paging<Page, Frame>::make_room() noexcept {
     std::size_t victim = 0;

@@ -5,7 +5,8 @@
 #include "ca_paging.hpp"
 
 // How ca_paging chooses where a stretch of pages goes, from the best outcome to the last resort; ca_paging.hpp
-// includes it. Every part adds pieces that hold the faulting block and answers true, or changes nothing.
+// includes it. Every part answers whether a piece holds the faulting block now. One that answers false has changed
+// nothing, but for place_in_pieces, whose plan may break off before the block and keeps what it placed.
 
 LONGREACH_NAMESPACE_BEGIN
 
@@ -164,7 +165,7 @@ bool ca_paging<Page, Frame>::place_anchored(const wish& w) noexcept {
 }
 
 /// Start of the shortest cluster, the lowest address among equals, that can hold the pages with page and frame equal
-/// modulo `modulus`.
+/// modulo `modulus`. Looks at every cluster that is long enough, unless one fits exactly.
 template <class Page, class Frame>
 std::optional<Frame> ca_paging<Page, Frame>::best_fit(run<Page> pages, std::uint64_t modulus) noexcept {
     std::optional<Frame> best;
@@ -176,6 +177,7 @@ std::optional<Frame> ca_paging<Page, Frame>::best_fit(run<Page> pages, std::uint
         if (cluster->count < pad + pages.count || cluster->count >= least) continue;
         best = cluster->first + pad;
         least = cluster->count;
+        if (least == pages.count) break;  // no cluster fits better, and none that does lies lower
     }
     return best;
 }

@@ -102,7 +102,7 @@ class basic_contiguity_map {
         std::uint16_t longest;
     };
 
-    static constexpr unsigned max_levels = 33;  // 2^32 children
+    static constexpr unsigned max_levels = 24;  // 2^23 children
 
     [[nodiscard]] node at(unsigned level, std::uint64_t i) const noexcept {
         if (level == 0) return {leaves_[i].prefix, leaves_[i].suffix, leaves_[i].longest};

@@ -13,7 +13,8 @@
 // The pieces of all placements of one policy, sorted by address space and page.
 //
 // A sorted array: lookups are a binary search (O(1) for the piece used last), insertion and removal move the
-// pieces behind. Holds as many as the caller's memory has room for. Only keeps; see ca_paging for the meaning.
+// pieces behind. Holds as many as the caller's memory has room for. Only keeps; see ca_paging for the meaning. Searches
+// remember their last answer, so even readers need the lock.
 
 LONGREACH_NAMESPACE_BEGIN
 

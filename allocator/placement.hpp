@@ -33,8 +33,8 @@ struct placement_request {
 struct placement_counters {
     std::uint64_t placements = 0;       ///< places chosen for pages that had none
     std::uint64_t replacements = 0;     ///< places chosen anew because frames of the first were lost
-    std::uint64_t target_hits = 0;      ///< frames given exactly where an earlier placement wanted them
-    std::uint64_t target_refusals = 0;  ///< wanted frames that were not free
+    std::uint64_t target_hits = 0;      ///< blocks given exactly where an earlier placement wanted them
+    std::uint64_t target_refusals = 0;  ///< wanted blocks that were not free, or lay wrong for their size
     std::uint64_t ordinary = 0;         ///< blocks taken wherever the buddy had one
 };
 
@@ -51,7 +51,7 @@ concept placement_policy = requires(P policy, const P& constant, const placement
                                     const nothing_mapped<typename P::page>& mapped, std::uint32_t space,
                                     typename P::page page, run<typename P::page> pages, typename P::frame frame,
                                     order size) {
-    // Takes 2^size free frames, aligned to 2^size, for the fault; takes none where no such block is left.
+    // Takes 2^size free frames, aligned to 2^size, for the fault; nothing changes where no such block is left.
     // `mapped` is anything that answers first_mapped() for the fault's address space; the page itself may be mapped
     // already, when it is to be copied to another frame.
     { policy.allocate(request, mapped) } -> std::same_as<std::optional<typename P::frame>>;

@@ -68,7 +68,7 @@ struct world {
 
 constexpr permissions read_write = user_permissions(true, true, false);
 
-/// First touches of 40 areas, in order or scattered over them.
+/// First touches of 32 areas, in order or scattered over them.
 void faults(benchmark::State& state, bool superpages) {
     const auto count = static_cast<std::uint64_t>(state.range(0));
     const bool random = state.range(1) != 0;

@@ -39,7 +39,7 @@ struct room {
     }
 };
 
-/// A full-period generator: visits each of 2^bits numbers once in no visible order.
+/// Numbers up to `mask` in no visible order, some of them more than once (a linear congruential generator).
 struct scattered {
     std::uint64_t mask;
     std::uint64_t state = 12345;

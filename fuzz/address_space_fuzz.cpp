@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Any sequence of operations leaves an address space equal to the model, page by page: the first byte is the
-// options, then 8 bytes are one operation.
+// options and how much memory there is, then 8 bytes are one operation.
 
 #include <array>
 #include <cstddef>
@@ -32,7 +32,7 @@ longreach::space_options options_of(std::uint8_t byte) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
-    longreach::model::address_space_trial trial(options_of(data[0]), 8 + data[0] / 8U % 32U);
+    longreach::model::address_space_trial trial(options_of(data[0]), 8 + data[0] / 8U % 16U * 2, data[0] >= 128);
     const std::uint8_t* operations = data + 1;
     for (std::size_t i = 0; i < (size - 1) / 8 && i < most_operations; ++i) {
         if (const auto told = trial.perform(decode(operations + 8 * i))) {

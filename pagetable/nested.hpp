@@ -43,6 +43,20 @@ struct nested_result {
     std::optional<translation<pfn>> found{};  ///< ok: both mappings in one
 };
 
+/// Both mappings of one page in one: the smaller leaf size, the permissions that both give, contiguous
+/// where both are, accessed and dirty as the guest sees it.
+[[nodiscard]] constexpr translation<pfn> composed(const translation<gfn>& guest,
+                                                  const translation<pfn>& host) noexcept {
+    translation<pfn> both{host.frame, guest.size < host.size ? guest.size : host.size, guest.attributes};
+    both.attributes.allowed = intersection(guest.attributes.allowed, host.attributes.allowed);
+    both.attributes.contiguous = guest.attributes.contiguous && host.attributes.contiguous;
+    return both;
+}
+
+/// How a host that keeps accessed and dirty bits sees the reading of a guest's table: as a store (SDM
+/// 28.3.5). One that maps a guest's table read-only refuses every walk through it.
+inline constexpr access_kind access_to_guest_table = access_kind::store;
+
 /// A table of one dimension.
 template <class T, class Page, class Frame>
 concept maps_between = std::same_as<typename T::page, Page> && std::same_as<typename T::frame, Frame>;
@@ -56,8 +70,7 @@ requires(maps_between<GuestTable, vpn, gfn>&& maps_between<HostTable, gfn, pfn>)
 
     nested_walk(GuestTable& guest, HostTable& host) noexcept : guest_(&guest), host_(&host) {}
 
-    /// Where a page is mapped in the host: the smaller leaf size, the permissions that both give,
-    /// contiguous where both are, accessed and dirty as the guest sees it. Changes nothing.
+    /// Where a page is mapped in the host, by composed(). Changes nothing.
     [[nodiscard]] std::optional<translation<pfn>> translate(vpn wanted) const noexcept {
         const auto in_guest = guest_->translate(wanted);
         if (!in_guest) return std::nullopt;
@@ -67,14 +80,14 @@ requires(maps_between<GuestTable, vpn, gfn>&& maps_between<HostTable, gfn, pfn>)
     }
 
     /// Walks both tables for an access and hands each reference, in order, to `visit(const nested_reference&)`.
-    /// Sets accessed and dirty in both; the host sees the reading of a guest table as a store (SDM 28.3.5).
+    /// Sets accessed and dirty in both.
     template <class Visit>
     nested_result walk(vpn wanted, access_kind kind, Visit&& visit) {
         nested_result result;
         const auto in_guest = guest_->trace(wanted);
         for (unsigned i = 0; i < in_guest.count; ++i) {
             const reference<gfn>& step = in_guest.references[i];
-            const auto at = host_walk(step.table, access_kind::store, result, visit);
+            const auto at = host_walk(step.table, access_to_guest_table, result, visit);
             if (!at) return result;
             ++result.references;
             visit(nested_reference{dimension::guest, step.level, at->frame, step.index, step.table});
@@ -111,14 +124,6 @@ requires(maps_between<GuestTable, vpn, gfn>&& maps_between<HostTable, gfn, pfn>)
         result.refused_by = dimension::host;
         result.missing = wanted;
         return std::nullopt;
-    }
-
-    [[nodiscard]] static translation<pfn> composed(const translation<gfn>& guest,
-                                                   const translation<pfn>& host) noexcept {
-        translation<pfn> both{host.frame, guest.size < host.size ? guest.size : host.size, guest.attributes};
-        both.attributes.allowed = intersection(guest.attributes.allowed, host.attributes.allowed);
-        both.attributes.contiguous = guest.attributes.contiguous && host.attributes.contiguous;
-        return both;
     }
 
     GuestTable* guest_;

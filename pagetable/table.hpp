@@ -45,6 +45,8 @@ class table {
 
     /// An empty table. `memory` reaches every frame that later sources will supply.
     explicit table(Memory memory) noexcept : tree_(memory) {}
+    table(const table&) = delete;
+    table& operator=(const table&) = delete;
 
     // ---- changes ----
 
@@ -70,7 +72,7 @@ class table {
         const run<Page> pages = wanted.pages;
         check_leaf(pages.first, wanted.frame, size);
         LONGREACH_CHECK(is_aligned(pages.end(), size), "table.misaligned");
-        if (pages.end().raw > spanned_pages<Format>().raw) return status::out_of_range;
+        if (!all_pages().contains(pages)) return status::out_of_range;
         if (first_mapped(pages) != pages.end()) return status::occupied;
         const unsigned level = leaf_level<Format>(size);
         const auto offset = wanted.offset();
@@ -110,6 +112,7 @@ class table {
     /// Gives every leaf of the run these permissions; splits as unmap() does.
     template <table_source<Frame> Source>
     status protect(run<Page> pages, permissions allowed, Source& source) {
+        pages = inside(pages);
         if (pages.empty()) return status::ok;
         if (split_edges(std::array{pages.first, pages.end()}, source) != status::ok) return status::out_of_memory;
         rewrite(pages, [&](leaf_type old) {
@@ -259,6 +262,13 @@ class table {
     }
     /// The pages that the format can number.
     [[nodiscard]] static constexpr run<Page> all_pages() noexcept { return {Page{}, spanned_pages<Format>()}; }
+    /// What the format can number of a run, which may end beyond the last index.
+    [[nodiscard]] static constexpr run<Page> inside(run<Page> pages) noexcept {
+        constexpr page_count all = spanned_pages<Format>();
+        if (pages.first.raw >= all.raw) return {pages.first, page_count{0}};
+        const page_count above{all.raw - pages.first.raw};
+        return {pages.first, pages.count < above ? pages.count : above};
+    }
     [[nodiscard]] const Memory& memory() const noexcept { return tree_.memory(); }
     [[nodiscard]] violation audit() const { return audit_table(*this); }
 
@@ -278,7 +288,6 @@ class table {
     }
 
     static bool spans(Page wanted) noexcept { return wanted.raw < spanned_pages<Format>().raw; }
-    static run<Page> inside(run<Page> pages) noexcept { return intersection(pages, all_pages()); }
 
     /// The entry that decides about a page, and its level; no level where there is no root.
     struct decision {

@@ -32,6 +32,8 @@ class table_pool {
     /// Holds words.size() / 512 tables.
     explicit table_pool(std::span<std::uint64_t> words) noexcept
         : words_(words), capacity_(words.size() / words_per_frame) {}
+    table_pool(const table_pool&) = delete;
+    table_pool& operator=(const table_pool&) = delete;
 
     [[nodiscard]] std::optional<Frame> allocate_table() noexcept {
         if (freed_ != 0) {
@@ -52,7 +54,9 @@ class table_pool {
     }
 
     [[nodiscard]] page_count free_tables() const noexcept { return {freed_ + capacity_ - used_}; }
-    /// The words of the tables; valid as long as the caller's memory, wherever the pool goes.
+    /// Tables given out and not given back.
+    [[nodiscard]] page_count given_tables() const noexcept { return {used_ - freed_}; }
+    /// The words of the tables; valid as long as the caller's memory.
     [[nodiscard]] flat_memory<Frame> memory() const noexcept {
         return {run<Frame>{Frame{}, page_count{capacity_}}, words_};
     }

@@ -11,6 +11,7 @@
 #include "../allocator/status.hpp"
 #include "../pagetable/format.hpp"
 #include "../pagetable/leaf.hpp"
+#include "../pagetable/nested.hpp"
 #include "walk_cache.hpp"
 #include "walker.hpp"
 
@@ -58,7 +59,7 @@ class nested_walker {
             if (!found) {
                 return {walk_end::host_not_mapped, wanted};
             }
-            if (!found->attributes.allowed.allows(data ? kind : access_kind::load)) {
+            if (!found->attributes.allowed.allows(data ? kind : access_to_guest_table)) {
                 return {walk_end::host_forbidden, wanted};
             }
             steps[count++] = {wanted, *found};
@@ -73,7 +74,9 @@ class nested_walker {
             walk_host(steps[i], data ? reference_kind::host_leaf_of_data : reference_kind::host_leaf_of_table,
                       references);
         }
-        return {walk_end::ok, gfn{}, composed(p, *guest.found, steps[count - 1].found), references};
+        const translation<frame> both = composed(*guest.found, steps[count - 1].found);
+        const page start = align_down(p, both.size);
+        return {walk_end::ok, gfn{}, {start, both.frame - (p - start), both.size, both.attributes}, references};
     }
 
     /// The guest's table changed for these pages. Drops every upper entry of the guest (Intel SDM volume 3A, section
@@ -117,17 +120,6 @@ class nested_walker {
         references[leaf_kind] += 1;
         const gfn start = align_down(step.wanted, size);
         nested_.fill({start, step.found.frame - (step.wanted - start), size, {all_permissions}});
-    }
-
-    /// The smaller of both leaves, with what both allow.
-    [[nodiscard]] static constexpr leaf<page, frame> composed(page p, const translation<gfn>& guest,
-                                                              const translation<frame>& host) noexcept {
-        const order size = guest.size < host.size ? guest.size : host.size;
-        const page start = align_down(p, size);
-        leaf_attributes attributes;
-        attributes.allowed = intersection(guest.attributes.allowed, host.attributes.allowed);
-        attributes.contiguous = guest.attributes.contiguous && host.attributes.contiguous;
-        return {start, host.frame - (p - start), size, attributes};
     }
 
     const Guest* guest_;

@@ -42,11 +42,12 @@ struct operate : rc::state::Command<nothing, address_space_trial> {
     space_operation op;
 };
 
-RC_GTEST_PROP(address_space_property, any_sequence_of_operations_leaves_it_equal_to_the_model, (bool superpages)) {
+RC_GTEST_PROP(address_space_property, any_sequence_of_operations_leaves_it_equal_to_the_model,
+              (bool superpages, bool little_object_memory)) {
     space_options options;
     options.superpages = superpages;
     options.contiguity_threshold = page_count{*rc::gen::element<std::uint64_t>(1, 2, 32, 100, 512)};
-    address_space_trial trial(options);
+    address_space_trial trial(options, 24, little_object_memory);
     rc::state::check(nothing{}, trial, rc::state::gen::execOneOfWithArgs<operate>());
 }
 

@@ -23,6 +23,10 @@ struct corrupt {
     static auto& object(Space& s) {
         return s.object_;
     }
+    template <class Object>
+    static auto& pool(Object& o) {
+        return o.pool_;
+    }
 };
 
 LONGREACH_NAMESPACE_END
@@ -45,8 +49,11 @@ constexpr area_flags stack{.grows_down = true};
 constexpr page_run pages(std::uint64_t first, std::uint64_t count) { return {vpn{first}, page_count{count}}; }
 
 struct fixture : testing::Test {
-    explicit fixture(space_options with = {.number = 3}, std::size_t capacity = 64)
-        : entries(capacity), space(with, {{pfn{0}, page_count{table_frames}}, words}, policy, entries, object_words) {}
+    explicit fixture(space_options with = {.number = 3}, std::size_t capacity = 64,
+                     page_count resident = page_count{8192}, std::size_t stretches = 16)
+        : object_words(space_type::object_type::required_words(resident, stretches)),
+          entries(capacity),
+          space(with, {{pfn{0}, page_count{table_frames}}, words}, policy, entries, object_words) {}
 
     void map(page_run where, permissions allowed = rw, backing source = {}, area_flags flags = plain) {
         ASSERT_EQ(space.map(where, allowed, source, flags), status::ok);
@@ -75,8 +82,7 @@ struct fixture : testing::Test {
     }
 
     std::vector<std::uint64_t> words = std::vector<std::uint64_t>(table_frames * words_per_frame);
-    std::vector<std::uint64_t> object_words =
-        std::vector<std::uint64_t>(space_type::object_type::required_words(page_count{8192}, 16));
+    std::vector<std::uint64_t> object_words;
     std::vector<map_entry<vpn>> entries;
     policy_type policy{table_frames, 8192};
     space_type space;
@@ -90,6 +96,10 @@ struct contiguity_bits : fixture {};
 struct cache_of_a_space : fixture {};
 struct small_space : fixture {
     small_space() : fixture({.number = 3, .superpages = false}, 4) {}
+};
+/// Its object holds 1024 pages in one stretch.
+struct space_with_little_object_memory : fixture {
+    space_with_little_object_memory() : fixture({.number = 3}, 64, page_count{1024}, 1) {}
 };
 struct space_audit : fixture {
     space_audit() { expect_sound = false; }
@@ -115,15 +125,27 @@ TEST_F(areas_of_a_space, a_heap_grows_by_mapping_the_run_after_it) {
     EXPECT_EQ(policy.last_request.space, 3U);
 }
 
-TEST_F(areas_of_a_space, protection_flags_stacks_and_files_keep_neighbours_apart) {
+TEST_F(areas_of_a_space, a_stack_grows_downward_as_one_entry) {
+    map(pages(1024, 512), rw, {}, stack);
+    map(pages(768, 256), rw, {}, stack);
+    map(pages(512, 256), rw, {}, stack);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(512, 1024)));
+    EXPECT_EQ(space.fault(vpn{700}, access_kind::store).size, superpage_order) << "the region was mapped in two steps";
+    EXPECT_EQ(policy.last_request.area, pages(512, 1024));
+    EXPECT_TRUE(policy.last_request.grows_down);
+    ASSERT_EQ(space.protect(pages(1100, 10), ro), status::ok);
+    ASSERT_EQ(space.protect(pages(1100, 10), rw), status::ok);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(512, 1024)));
+}
+
+TEST_F(areas_of_a_space, protection_flags_and_files_keep_neighbours_apart) {
     map(pages(100, 10));
     map(pages(110, 10), ro);
     map(pages(120, 10), ro, {}, heap);
     map(pages(130, 10), ro, {}, stack);
-    map(pages(140, 10), ro, {}, stack);
-    map(pages(150, 10), ro, backing::of_file(1, 0));
-    map(pages(160, 10), ro, backing::of_file(1, 10));
-    EXPECT_EQ(areas().size(), 7U);
+    map(pages(140, 10), ro, backing::of_file(1, 0));
+    map(pages(150, 10), ro, backing::of_file(1, 10));
+    EXPECT_EQ(areas().size(), 6U);
 }
 
 TEST_F(areas_of_a_space, a_hole_splits_and_mapping_it_again_merges) {
@@ -142,6 +164,17 @@ TEST_F(areas_of_a_space, protection_splits_and_giving_it_back_merges) {
     EXPECT_THAT(areas(), testing::ElementsAre(pages(100, 30)));
     EXPECT_EQ(space.protect(pages(120, 30), ro), status::not_mapped);
     EXPECT_THAT(areas(), testing::ElementsAre(pages(100, 30)));
+}
+
+TEST_F(areas_of_a_space, protecting_what_is_protected_so_already_changes_nothing) {
+    map(pages(0, 1024));
+    map(pages(2000, 30), ro, backing::of_file(1, 0));
+    touch(pages(0, 1));
+    ASSERT_EQ(space.protect(pages(10, 1), rw), status::ok);
+    ASSERT_EQ(space.protect(pages(2010, 5), ro), status::ok);
+    EXPECT_EQ(space.resident_superpages(), 1U);
+    EXPECT_EQ(space.faults().demotions, 0U);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(0, 1024), pages(2000, 30)));
 }
 
 TEST_F(areas_of_a_space, the_parts_of_a_file_area_keep_their_places_in_the_file) {
@@ -164,6 +197,23 @@ TEST_F(areas_of_a_space, mapping_over_live_pages_unmaps_them_first) {
 TEST_F(areas_of_a_space, pages_beyond_the_format_are_out_of_range) {
     EXPECT_EQ(space.map(pages((std::uint64_t{1} << 36) - 1, 2), rw, {}, plain), status::out_of_range);
     EXPECT_EQ(space.fault(vpn{std::uint64_t{1} << 40}, access_kind::load).outcome, status::not_mapped);
+}
+
+TEST_F(areas_of_a_space, runs_that_end_beyond_the_last_index_break_nothing) {
+    const page_run wrapped = pages(50, ~std::uint64_t{0} - 20);
+    map(pages(0, 600));
+    touch(pages(0, 600));
+    EXPECT_EQ(space.map(wrapped, rw, {}, plain), status::out_of_range);
+    EXPECT_EQ(space.protect(wrapped, ro), status::not_mapped);
+    EXPECT_EQ(space.move(pages(0, 600), wrapped), status::out_of_range);
+    EXPECT_EQ(space.move(wrapped, pages(2000, 5)), status::not_mapped);
+    EXPECT_EQ(space.resident_superpages(), 1U);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(0, 600)));
+    EXPECT_EQ(space.discard(pages(550, ~std::uint64_t{0})), status::ok);
+    EXPECT_EQ(space.resident_pages(), page_count{550});
+    EXPECT_EQ(space.unmap(wrapped), status::ok);
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(0, 50)));
+    EXPECT_EQ(space.unmap(pages(~std::uint64_t{0}, 10)), status::ok) << "nothing lies there";
 }
 
 TEST_F(small_space, full_entries_change_nothing) {
@@ -326,6 +376,34 @@ TEST_F(moves_of_a_space, only_a_part_of_one_area_can_move) {
     EXPECT_EQ(space.move(pages(90, 20), pages(300, 20)), status::not_mapped);
 }
 
+TEST_F(space_with_little_object_memory, a_large_area_moves_whatever_its_size_if_little_of_it_is_resident) {
+    map(pages(0, 1 << 20));
+    ASSERT_EQ(space.move(pages(0, 1 << 20), pages(1 << 21, 1 << 20)), status::ok) << "nothing is resident";
+    touch(pages((1 << 21) + 5, 1));
+    ASSERT_EQ(space.move(pages(1 << 21, 1 << 20), pages((1 << 22) + 7, 1 << 20)), status::ok);
+    EXPECT_EQ(space.resident_pages(), page_count{512});
+    EXPECT_TRUE(space.translate(vpn{(1 << 22) + 12}));
+}
+
+TEST_F(space_with_little_object_memory, tables_that_a_move_gives_back_on_the_way_serve_it_again) {
+    policy.refuse_superpages = true;
+    map(pages(1, 6000));
+    touch(pages(1, 6000));  // 12 tables of level 1, of 18 in all
+    ASSERT_EQ(space.move(pages(1, 6000), pages(10000, 6000)), status::ok);
+    EXPECT_EQ(space.resident_pages(), page_count{6000});
+}
+
+TEST_F(space_with_little_object_memory, a_move_that_needs_more_tables_than_there_are_changes_nothing) {
+    policy.refuse_superpages = true;
+    map(pages(0, 512 * 14));
+    for (std::uint64_t i = 0; i < 14; ++i) touch(pages(512 * i + 100, 200));  // 17 tables of 18
+    EXPECT_EQ(space.move(pages(100, 512 * 14 - 100), pages(512 * 40 + 500, 512 * 14 - 100)), status::out_of_memory)
+        << "every table's pages part into two";
+    EXPECT_EQ(space.resident_pages(), page_count{14 * 200});
+    EXPECT_TRUE(space.translate(vpn{100}));
+    EXPECT_THAT(areas(), testing::ElementsAre(pages(0, 512 * 14)));
+}
+
 // ---- the contiguity bit ----
 
 TEST_F(contiguity_bits, a_mapping_of_32_pages_carries_it_and_one_of_31_does_not) {
@@ -408,9 +486,10 @@ TEST_F(cache_of_a_space, a_dropped_table_is_refilled_with_the_same_translations)
     EXPECT_EQ(policy.tables_held(), 0U);
     EXPECT_EQ(policy.frames_held(), held);
     for (const auto& [page, expected] : before) {
-        ASSERT_FALSE(page > 0 && page < 512 ? false : space.translate(vpn{page}).has_value());
+        const bool refilled_with_page_0 = page > 0 && page < 512;
+        EXPECT_EQ(space.translate(vpn{page}).has_value(), refilled_with_page_0);
         const fault_kind kind = space.fault(vpn{page}, access_kind::load).kind;
-        EXPECT_EQ(kind, page > 0 && page < 512 ? fault_kind::none : fault_kind::refill);
+        EXPECT_EQ(kind, refilled_with_page_0 ? fault_kind::none : fault_kind::refill);
         EXPECT_EQ(space.translate(vpn{page}), expected);
     }
     EXPECT_EQ(policy.frames_held(), held);
@@ -419,12 +498,9 @@ TEST_F(cache_of_a_space, a_dropped_table_is_refilled_with_the_same_translations)
 
 TEST_F(cache_of_a_space, extents_are_what_is_contiguous_in_page_and_frame) {
     map(pages(0, 100));
-    map(pages(600, 600));
     touch(pages(10, 5));
     policy.aim(100);
     touch(pages(15, 5));
-    policy.aim(512 - table_frames);
-    touch(pages(1024 - 512, 0));
     std::vector<mapping<vpn, pfn>> found;
     space.for_each_mapping(pages(0, 18), [&](const mapping<vpn, pfn>& m) { found.push_back(m); });
     EXPECT_THAT(found, testing::ElementsAre(mapping<vpn, pfn>{pages(10, 5), frame(10)},
@@ -456,6 +532,13 @@ TEST_F(space_audit, entries_I3_an_area_that_contradicts_itself_is_found) {
     entries[0].allowed.user = true;
     entries[0].source.file = 4;
     EXPECT_STREQ(space.audit().label, "map_entries.I3");
+}
+
+TEST_F(space_audit, object_I1_a_table_that_the_pool_gave_out_and_no_page_uses_is_found) {
+    map(pages(0, 10));
+    touch(pages(5, 1));
+    ASSERT_TRUE(corrupt::pool(corrupt::object(space)).allocate_table());
+    EXPECT_STREQ(space.audit().label, "memory_object.I1");
 }
 
 TEST_F(space_audit, I1_a_resident_page_outside_every_area_is_found) {

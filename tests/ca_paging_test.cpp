@@ -128,7 +128,7 @@ bool congruent(vpn page, pfn frame) { return page.raw % 512 == frame.raw % 512; 
 
 // ------------------------------------------------------------------------------- the first fault
 
-TEST(ca_paging, the_first_fault_places_the_whole_area_in_one_run_congruent_modulo_2_MiB) {
+TEST(ca_paging, the_first_fault_places_the_whole_area_in_one_run_congruent_modulo_2_Mi_b) {
     machine m(8192);
     const area a = area_of(1000, 3000);
     const auto got = m.touch(a, 1234);
@@ -154,7 +154,7 @@ TEST(ca_paging, every_later_fault_gets_exactly_its_target) {
     EXPECT_EQ(m.policy.counters().ordinary, 0U);
 }
 
-TEST(ca_paging, faults_of_4_KiB_and_2_MiB_form_one_run) {
+TEST(ca_paging, faults_of_4_Ki_b_and_2_Mi_b_form_one_run) {
     machine m(8192);
     const area a = area_of(900, 2400);  // a head of 124 pages, 4 superpages, a tail of 228
     for (std::uint64_t page = 900; page < 1024; ++page) ASSERT_TRUE(m.touch(a, page));
@@ -250,9 +250,25 @@ TEST(ca_paging, an_area_larger_than_memory_uses_all_of_it) {
     EXPECT_EQ(m.frames.free_frames(), page_count{0});
 }
 
+TEST(ca_paging, a_fault_that_finds_no_block_leaves_every_place_as_it_was) {
+    machine m(1536);
+    const area a = area_of(0, 1536);
+    ASSERT_TRUE(m.touch(a, 0));
+    m.occupy(700);
+    m.occupy(1300);
+    const page_count promised = m.frames.count_reserved_in(m.frames.managed());
+    const std::uint64_t refusals = m.policy.counters().target_refusals;
+    EXPECT_FALSE(m.touch(a, 512, superpage_order));
+    EXPECT_EQ(m.piece_count(), 1U);
+    EXPECT_EQ(m.piece_of(0).where.pages.count, page_count{1536});
+    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), promised);
+    EXPECT_EQ(m.policy.counters().target_refusals, refusals);
+    EXPECT_EQ(m.touch(a, 512), m.piece_of(0).target(vpn{512}));
+}
+
 TEST(ca_paging, a_memory_of_one_frame_serves_one_fault) {
     machine m(1, 1000);
-    const area a = area_of(7, 9);
+    const area a = area_of(7, 1100);
     EXPECT_FALSE(m.touch(a, 512, superpage_order));
     EXPECT_EQ(m.touch(a, 9), pfn{1000});
     EXPECT_FALSE(m.touch(a, 10));
@@ -302,7 +318,7 @@ TEST(ca_paging, a_superpage_whose_target_is_broken_goes_elsewhere_as_a_superpage
     EXPECT_EQ(m.touch(a, 512 + 1536, superpage_order), first + page_count{1536}) << "the rest stays where it was";
 }
 
-TEST(ca_paging, a_superpage_fault_is_refused_and_changes_no_frame_where_no_2_MiB_are_whole) {
+TEST(ca_paging, a_superpage_fault_is_refused_and_changes_no_frame_where_no_2_Mi_b_are_whole) {
     machine m(2048);
     for (const std::uint64_t f : {100U, 600U, 1100U, 1600U}) m.occupy(f);
     const area a = area_of(512, 1024);

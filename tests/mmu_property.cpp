@@ -46,10 +46,10 @@ struct draw_step {
     }
 };
 
-RC_GTEST_PROP(mmuProperty, nativeAccessesGetWhatTheTableSays, ()) {
+RC_GTEST_PROP(mmu_property, native_accesses_get_what_the_table_says, ()) {
     model::check_steps<model::mmu_model, model::native_subject, mmu_step, draw_step<false>>({false});
 }
-RC_GTEST_PROP(mmuProperty, virtualAccessesGetWhatBothTablesSay, ()) {
+RC_GTEST_PROP(mmu_property, virtual_accesses_get_what_both_tables_say, ()) {
     model::check_steps<model::mmu_model, model::virtual_subject, mmu_step, draw_step<true>>({true});
 }
 

@@ -35,10 +35,12 @@ void stays_in_step() {
     model::check_steps<model_type, spot<vpn, pfn, Geometry, Index>, spot_step, draw_step>(model_type(Geometry));
 }
 
-RC_GTEST_PROP(spotProperty, thePublishedTableStaysInStep, ()) { stays_in_step<published_spot, low_bits_index>(); }
-RC_GTEST_PROP(spotProperty, aFoldedIndexStaysInStep, ()) { stays_in_step<spot_geometry{2, 2, 0}, folded_index>(); }
-RC_GTEST_PROP(spotProperty, anAgeingTableStaysInStep, ()) { stays_in_step<spot_geometry{1, 3, 2}, low_bits_index>(); }
-RC_GTEST_PROP(spotProperty, aDirectMappedTableStaysInStep, ()) {
+RC_GTEST_PROP(spot_property, the_published_table_stays_in_step, ()) { stays_in_step<published_spot, low_bits_index>(); }
+RC_GTEST_PROP(spot_property, a_folded_index_stays_in_step, ()) { stays_in_step<spot_geometry{2, 2, 0}, folded_index>(); }
+RC_GTEST_PROP(spot_property, an_ageing_table_stays_in_step, ()) {
+    stays_in_step<spot_geometry{1, 3, 2}, low_bits_index>();
+}
+RC_GTEST_PROP(spot_property, a_direct_mapped_table_stays_in_step, ()) {
     stays_in_step<spot_geometry{8, 1, 3}, low_bits_index>();
 }
 

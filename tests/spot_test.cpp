@@ -58,7 +58,7 @@ std::optional<pfn> load(const Spot& spot, std::uint64_t pc, std::uint64_t page) 
 
 std::string label(violation v) { return v ? v.label : ""; }
 
-TEST(spot, thePublishedTableHas32EntriesIn8SetsOf4) {
+TEST(spot, the_published_table_has32_entries_in8_sets_of4) {
     static_assert(published_spot.sets == 8 && published_spot.ways == 4 && published_spot.age_after == 0);
     predictor spot;
     for (std::uint64_t pc = 0; pc < 100; ++pc) spot.train(pc, walked(pc, 5));
@@ -66,9 +66,9 @@ TEST(spot, thePublishedTableHas32EntriesIn8SetsOf4) {
     EXPECT_FALSE(spot.audit());
 }
 
-TEST(spot, anUnknownInstructionGetsNoPrediction) { EXPECT_FALSE(load(predictor{}, 1, 1)); }
+TEST(spot, an_unknown_instruction_gets_no_prediction) { EXPECT_FALSE(load(predictor{}, 1, 1)); }
 
-TEST(spot, theSecondEqualOffsetEarnsThePrediction) {
+TEST(spot, the_second_equal_offset_earns_the_prediction) {
     predictor spot;
     spot.train(8, walked(1000, 400));
     EXPECT_FALSE(load(spot, 8, 2000)) << "counter 1";
@@ -76,7 +76,7 @@ TEST(spot, theSecondEqualOffsetEarnsThePrediction) {
     EXPECT_EQ(load(spot, 8, 2000), pfn{1600}) << "counter 2; any page, as entries have no bounds";
 }
 
-TEST(spot, offsetsAreModular) {
+TEST(spot, offsets_are_modular) {
     predictor spot;
     const std::uint64_t distance = 10 - (std::uint64_t{1} << 40);  // the frame lies above the page
     spot.train(0, walked(10, distance));
@@ -84,14 +84,14 @@ TEST(spot, offsetsAreModular) {
     EXPECT_EQ(load(spot, 0, 12), pfn{12 - distance});
 }
 
-TEST(spot, oneOffsetServesLeavesOfEverySize) {
+TEST(spot, one_offset_serves_leaves_of_every_size) {
     predictor spot;
     spot.train(0, {vpn{512}, pfn{1024}, superpage_order, {all_permissions, true}});
     spot.train(0, {vpn{1030}, pfn{1542}, base_order, {all_permissions, true}});
     EXPECT_EQ(load(spot, 0, 700), pfn{1212});
 }
 
-TEST(spot, confidenceSaturatesAt3AndTwoMismatchesSilenceIt) {
+TEST(spot, confidence_saturates_at3_and_two_mismatches_silence_it) {
     predictor spot;
     for (int i = 0; i < 10; ++i) spot.train(0, walked(0x1000, 16));
     spot.train(0, walked(0x1000, 99));
@@ -102,7 +102,7 @@ TEST(spot, confidenceSaturatesAt3AndTwoMismatchesSilenceIt) {
     EXPECT_EQ(load(spot, 0, 0x1000), pfn{0x1000 - 16}) << "the old offset was kept at counter 1";
 }
 
-TEST(spot, theOffsetChangesOnlyWhenConfidenceIsGone) {
+TEST(spot, the_offset_changes_only_when_confidence_is_gone) {
     predictor spot;
     spot.train(0, walked(100, 16));  // counter 1
     spot.train(0, walked(100, 50));  // 0, so the new offset comes in at 1
@@ -110,7 +110,7 @@ TEST(spot, theOffsetChangesOnlyWhenConfidenceIsGone) {
     EXPECT_EQ(load(spot, 0, 100), pfn{50});
 }
 
-TEST(spot, aLeafWithoutTheContiguityBitNeitherEntersNorReplaces) {
+TEST(spot, a_leaf_without_the_contiguity_bit_neither_enters_nor_replaces) {
     predictor spot;
     spot.train(0, walked(100, 16, false));
     EXPECT_EQ(spot.entries(), 0U);
@@ -122,14 +122,14 @@ TEST(spot, aLeafWithoutTheContiguityBitNeitherEntersNorReplaces) {
     EXPECT_EQ(load(spot, 0, 100), pfn{84});
 }
 
-TEST(spot, aMatchNeedsNoContiguityBit) {
+TEST(spot, a_match_needs_no_contiguity_bit) {
     predictor spot;
     spot.train(0, walked(100, 16));
     spot.train(0, walked(101, 16, false));
     EXPECT_TRUE(load(spot, 0, 100));
 }
 
-TEST(spot, anEntryThatDoesNotAllowTheAccessPredictsNothing) {
+TEST(spot, an_entry_that_does_not_allow_the_access_predicts_nothing) {
     predictor spot;
     spot.train(0, walked(100, 16, true, read_only));
     spot.train(0, walked(100, 16, true, read_only));
@@ -139,7 +139,7 @@ TEST(spot, anEntryThatDoesNotAllowTheAccessPredictsNothing) {
     EXPECT_TRUE(spot.predict(0, vpn{100}, access_kind::store)) << "a match takes over the leaf's permissions";
 }
 
-TEST(spot, aFullConfidentSetRefusesNewcomersForEver) {
+TEST(spot, a_full_confident_set_refuses_newcomers_for_ever) {
     predictor spot;
     for (std::uint64_t i = 0; i < 4; ++i) spot.train(8 * i, walked(100, 16));
     for (int i = 0; i < 100; ++i) spot.train(8 * 9, walked(100, 16));
@@ -148,7 +148,7 @@ TEST(spot, aFullConfidentSetRefusesNewcomersForEver) {
     EXPECT_FALSE(spot.audit());
 }
 
-TEST(spot, theVictimIsTheOldestWayWithoutConfidence) {
+TEST(spot, the_victim_is_the_oldest_way_without_confidence) {
     predictor spot;
     for (std::uint64_t i = 0; i < 4; ++i) spot.train(8 * i, walked(100, 16));
     spot.train(8 * 2, walked(100, 50, false));  // counters of ways 2 and 1 fall to 0, way 1 last
@@ -164,7 +164,7 @@ TEST(spot, theVictimIsTheOldestWayWithoutConfidence) {
     EXPECT_FALSE(load(spot, 8 * 2, 100)) << "way 2 was the victim, and the set is full again";
 }
 
-TEST(spot, ageingLetsANewcomerIntoADeadSet) {
+TEST(spot, ageing_lets_aNewcomer_into_aDead_set) {
     spot<vpn, pfn, spot_geometry{8, 4, 8}> spot;
     for (std::uint64_t i = 0; i < 4; ++i) {
         for (int n = 0; n < 5; ++n) spot.train(8 * i, walked(100, 16));
@@ -179,7 +179,7 @@ TEST(spot, ageingLetsANewcomerIntoADeadSet) {
     EXPECT_TRUE(load(spot, 8, 100));
 }
 
-TEST(spot, lowBitsCrowdAlignedInstructionsIntoFewSetsAndTheFoldDoesNot) {
+TEST(spot, low_bits_crowd_aligned_instructions_into_few_sets_and_the_fold_does_not) {
     std::set<std::uint64_t> low, folded;
     for (std::uint64_t i = 0; i < 32; ++i) {
         low.insert(low_bits_index::set_of(0x401000 + 8 * i, 3));
@@ -199,14 +199,14 @@ TEST(spot, lowBitsCrowdAlignedInstructionsIntoFewSetsAndTheFoldDoesNot) {
     EXPECT_FALSE(spread.audit());
 }
 
-TEST(spot, oneSetIsAFullyAssociativeTable) {
+TEST(spot, one_set_is_aFully_associative_table) {
     spot<vpn, pfn, spot_geometry{1, 8}, folded_index> spot;
     for (std::uint64_t pc = 0; pc < 8; ++pc) spot.train(pc * 3, walked(100, 16));
     EXPECT_EQ(spot.entries(), 8U);
     EXPECT_FALSE(spot.audit());
 }
 
-TEST(spot, flushingForgetsEverything) {
+TEST(spot, flushing_forgets_everything) {
     predictor spot;
     spot.train(0, walked(100, 16));
     spot.train(0, walked(100, 16));
@@ -215,40 +215,40 @@ TEST(spot, flushingForgetsEverything) {
     EXPECT_FALSE(load(spot, 0, 100));
 }
 
-TEST(spot, everyMissHasOneClass) {
+TEST(spot, every_miss_has_one_class) {
     EXPECT_EQ(classify<pfn>(std::nullopt, pfn{1}), prediction_class::no_prediction);
     EXPECT_EQ(classify<pfn>(pfn{1}, pfn{1}), prediction_class::correct);
     EXPECT_EQ(classify<pfn>(pfn{2}, pfn{1}), prediction_class::mispredicted);
 }
 
-TEST(spot, theAuditFindsAnEntryInAnotherSet) {
+TEST(spot, the_audit_finds_an_entry_in_another_set) {
     predictor spot;
     spot.train(1, walked(100, 16));
     corrupt::swap_sets(spot, 1, 2);
     EXPECT_EQ(label(spot.audit()), "spot.I1");
 }
 
-TEST(spot, theAuditFindsAnInstructionInTwoWays) {
+TEST(spot, the_audit_finds_an_instruction_in_two_ways) {
     predictor spot;
     spot.train(1, walked(100, 16));
     corrupt::copy_way(spot, 1, 0, 2);
     EXPECT_EQ(label(spot.audit()), "spot.I1");
 }
 
-TEST(spot, theAuditFindsABrokenOrderOfUse) {
+TEST(spot, the_audit_finds_aBroken_order_of_use) {
     predictor spot;
     corrupt::break_recency(spot, 7);
     EXPECT_EQ(label(spot.audit()), "spot.I2");
 }
 
-TEST(spot, theAuditFindsACounterBeyondTwoBits) {
+TEST(spot, the_audit_finds_aCounter_beyond_two_bits) {
     predictor spot;
     spot.train(1, walked(100, 16));
     corrupt::set_counter(spot, 1, 0, 4);
     EXPECT_EQ(label(spot.audit()), "spot.I3");
 }
 
-TEST(spot, theAuditFindsRefusalsThatShouldHaveAged) {
+TEST(spot, the_audit_finds_refusals_that_should_have_aged) {
     predictor never;
     corrupt::set_refusals(never, 0, 1);
     EXPECT_EQ(label(never.audit()), "spot.I4");

@@ -128,7 +128,7 @@ miss_counts replay_startup(const fs::path& folder, const std::string& name) {
     return counts;
 }
 
-TEST(startupWindow, missesAreExactlyThoseOfTheRecordersOwnFilter) {
+TEST(startupWindow, misses_are_exactly_those_of_the_recorders_own_filter) {
     const fs::path recorded = fs::path(LONGREACH_SOURCE_DIR) / "workloads" / "recorded";
     ASSERT_TRUE(fs::is_directory(recorded));
     unsigned recordings = 0;

@@ -169,6 +169,20 @@ TEST_F(page_table, a_run_is_mapped_as_its_pages_one_by_one_would_be) {
     EXPECT_EQ(pages.map_run({{vpn{1799}, page_count{5}}, pfn{0}}, base_order, open_leaf, source), status::occupied);
 }
 
+TEST_F(page_table, runs_that_end_beyond_the_last_index_are_refused_or_clipped) {
+    const std::uint64_t wrapping = ~std::uint64_t{0} - 511;
+    EXPECT_EQ(pages.map_run({{vpn{1024}, page_count{wrapping}}, pfn{0}}, base_order, open_leaf, source),
+              status::out_of_range);
+    ASSERT_EQ(map(vpn{0}, pfn{0}, superpage_order), status::ok);
+    ASSERT_EQ(map(vpn{2048}, pfn{512}), status::ok);
+    EXPECT_EQ(pages.first_mapped({vpn{1024}, page_count{wrapping}}), vpn{2048});
+    ASSERT_EQ(pages.protect({vpn{1024}, page_count{wrapping}}, read_only, source), status::ok);
+    EXPECT_FALSE(pages.translate(vpn{2048})->attributes.allowed.write);
+    EXPECT_EQ(unmap({vpn{1024}, page_count{wrapping}}).size(), 1U);
+    EXPECT_EQ(pages.leaf_count(superpage_order), 1U) << "what lies below the run is not cut";
+    EXPECT_EQ(broken(), nullptr);
+}
+
 TEST_F(page_table, a_run_that_runs_out_of_tables_leaves_nothing_behind) {
     source.withheld_tables = table_frames - 5;
     const mapping<vpn, pfn> wanted{{vpn{300}, page_count{1500}}, pfn{77}};

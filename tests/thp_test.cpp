@@ -32,7 +32,7 @@ TEST(thp, faults_get_frames_in_the_order_of_the_faults_whatever_their_pages) {
     EXPECT_EQ(m.touch(901), pfn{2});
 }
 
-TEST(thp, a_superpage_takes_the_lowest_whole_2_MiB_and_leaves_broken_ones_to_pages) {
+TEST(thp, a_superpage_takes_the_lowest_whole_2_Mi_b_and_leaves_broken_ones_to_pages) {
     machine m(2048);
     EXPECT_EQ(m.touch(0), pfn{0});
     EXPECT_EQ(m.touch(512, superpage_order), pfn{512});
@@ -40,7 +40,7 @@ TEST(thp, a_superpage_takes_the_lowest_whole_2_MiB_and_leaves_broken_ones_to_pag
     EXPECT_EQ(m.touch(1024, superpage_order), pfn{1024});
 }
 
-TEST(thp, without_a_whole_2_MiB_a_superpage_is_refused_and_nothing_is_taken) {
+TEST(thp, without_a_whole_2_Mi_b_a_superpage_is_refused_and_nothing_is_taken) {
     machine m(1024);
     ASSERT_EQ(m.frames.allocate_at(pfn{5}, base_order), status::ok);
     ASSERT_EQ(m.frames.allocate_at(pfn{600}, base_order), status::ok);

@@ -40,11 +40,11 @@ void stays_in_step() {
     model::check_steps<model_type, tlb<vpn, pfn, Geometry>, tlb_step, draw_step>(model_type(Geometry));
 }
 
-RC_GTEST_PROP(tlbProperty, oneSetOfThreeWaysStaysInStep, ()) { stays_in_step<tlb_geometry{1, 3}>(); }
-RC_GTEST_PROP(tlbProperty, fourSetsOfTwoWaysStayInStep, ()) { stays_in_step<tlb_geometry{4, 2}>(); }
-RC_GTEST_PROP(tlbProperty, twoSetsOfEightWaysStayInStep, ()) { stays_in_step<tlb_geometry{2, 8}>(); }
-RC_GTEST_PROP(tlbProperty, directMappedSetsStayInStep, ()) { stays_in_step<tlb_geometry{8, 1}>(); }
-RC_GTEST_PROP(tlbProperty, noSetsStayInStep, ()) { stays_in_step<tlb_geometry{}>(); }
+RC_GTEST_PROP(tlb_property, one_set_of_three_ways_stays_in_step, ()) { stays_in_step<tlb_geometry{1, 3}>(); }
+RC_GTEST_PROP(tlb_property, four_sets_of_two_ways_stay_in_step, ()) { stays_in_step<tlb_geometry{4, 2}>(); }
+RC_GTEST_PROP(tlb_property, two_sets_of_eight_ways_stay_in_step, ()) { stays_in_step<tlb_geometry{2, 8}>(); }
+RC_GTEST_PROP(tlb_property, direct_mapped_sets_stay_in_step, ()) { stays_in_step<tlb_geometry{8, 1}>(); }
+RC_GTEST_PROP(tlb_property, no_sets_stay_in_step, ()) { stays_in_step<tlb_geometry{}>(); }
 
 }  // namespace
 }  // namespace longreach

@@ -91,7 +91,7 @@ void follow_a_list() {
     }
 }
 
-TEST(recency, theBitMatrixIsTheOrderOfUseForEveryNumberOfWays) {
+TEST(recency, the_bit_matrix_is_the_order_of_use_for_every_number_of_ways) {
     follow_a_list<1>();
     follow_a_list<2>();
     follow_a_list<3>();
@@ -102,7 +102,7 @@ TEST(recency, theBitMatrixIsTheOrderOfUseForEveryNumberOfWays) {
     follow_a_list<8>();
 }
 
-TEST(recency, aMatrixThatIsNoOrderIsRecognised) {
+TEST(recency, a_matrix_that_is_no_order_is_recognised) {
     recency<4> order;
     for (const std::uint64_t matrix : {std::uint64_t{0}, ~std::uint64_t{0}, std::uint64_t{0x01020408}}) {
         corrupt::set_matrix(order, matrix);
@@ -114,14 +114,14 @@ TEST(recency, aMatrixThatIsNoOrderIsRecognised) {
 
 using small_tlb = tlb<vpn, pfn, tlb_geometry{4, 2}>;
 
-TEST(tlb, anEmptyOneHitsNothing) {
+TEST(tlb, an_empty_one_hits_nothing) {
     small_tlb tlb;
     EXPECT_FALSE(tlb.lookup(vpn{0}, base_order, access_kind::load));
     EXPECT_EQ(tlb.entries(), 0U);
     EXPECT_FALSE(tlb.audit());
 }
 
-TEST(tlb, oneWithoutSetsKeepsNothing) {
+TEST(tlb, one_without_sets_keeps_nothing) {
     tlb<vpn, pfn, tlb_geometry{}> none;
     none.fill(leaf_of(1, 2));
     EXPECT_FALSE(none.lookup(vpn{1}, base_order, access_kind::load));
@@ -131,7 +131,7 @@ TEST(tlb, oneWithoutSetsKeepsNothing) {
     EXPECT_FALSE(none.audit());
 }
 
-TEST(tlb, aFilledLeafIsFoundByEachOfItsPagesAndNoOther) {
+TEST(tlb, a_filled_leaf_is_found_by_each_of_its_pages_and_no_other) {
     small_tlb tlb;
     const auto superpage = leaf_of(1024, 5120, superpage_order);
     tlb.fill(superpage);
@@ -142,7 +142,7 @@ TEST(tlb, aFilledLeafIsFoundByEachOfItsPagesAndNoOther) {
     EXPECT_FALSE(tlb.lookup(vpn{1024}, base_order, access_kind::load)) << "another size is another entry";
 }
 
-TEST(tlb, leavesOfDifferentSizesShareASetWithoutBeingConfused) {
+TEST(tlb, leaves_of_different_sizes_share_aSet_without_being_confused) {
     small_tlb tlb;
     tlb.fill(leaf_of(2, 7));
     tlb.fill(leaf_of(2 << 9, 2 << 9, superpage_order));
@@ -151,7 +151,7 @@ TEST(tlb, leavesOfDifferentSizesShareASetWithoutBeingConfused) {
     EXPECT_EQ(tlb.entries(), 2U);
 }
 
-TEST(tlb, aFullSetLosesTheLeafUsedLongestAgo) {
+TEST(tlb, a_full_set_loses_the_leaf_used_longest_ago) {
     small_tlb tlb;
     tlb.fill(leaf_of(0, 100));
     tlb.fill(leaf_of(4, 104));
@@ -163,7 +163,7 @@ TEST(tlb, aFullSetLosesTheLeafUsedLongestAgo) {
     EXPECT_EQ(tlb.entries(), 2U);
 }
 
-TEST(tlb, otherSetsAreLeftAlone) {
+TEST(tlb, other_sets_are_left_alone) {
     small_tlb tlb;
     for (std::uint64_t page = 0; page < 8; ++page) tlb.fill(leaf_of(page, page));
     tlb.fill(leaf_of(8, 8));
@@ -173,7 +173,7 @@ TEST(tlb, otherSetsAreLeftAlone) {
     EXPECT_FALSE(tlb.peek(vpn{0}, base_order));
 }
 
-TEST(tlb, peekingDoesNotMakeALeafNewer) {
+TEST(tlb, peeking_does_not_make_aLeaf_newer) {
     small_tlb tlb;
     tlb.fill(leaf_of(0, 0));
     tlb.fill(leaf_of(4, 4));
@@ -182,7 +182,7 @@ TEST(tlb, peekingDoesNotMakeALeafNewer) {
     EXPECT_FALSE(tlb.peek(vpn{0}, base_order));
 }
 
-TEST(tlb, aLeafThatDoesNotAllowTheAccessIsAMissAndKeepsItsAge) {
+TEST(tlb, a_leaf_that_does_not_allow_the_access_is_aMiss_and_keeps_its_age) {
     small_tlb tlb;
     tlb.fill(leaf_of(0, 0, base_order, read_only));
     tlb.fill(leaf_of(4, 4));
@@ -191,7 +191,7 @@ TEST(tlb, aLeafThatDoesNotAllowTheAccessIsAMissAndKeepsItsAge) {
     EXPECT_FALSE(tlb.peek(vpn{0}, base_order)) << "the refused store did not count as a use";
 }
 
-TEST(tlb, fillingTheSameLeafAgainReplacesWhatItSays) {
+TEST(tlb, filling_the_same_leaf_again_replaces_what_it_says) {
     small_tlb tlb;
     tlb.fill(leaf_of(0, 10, base_order, read_only));
     tlb.fill(leaf_of(0, 11));
@@ -199,7 +199,7 @@ TEST(tlb, fillingTheSameLeafAgainReplacesWhatItSays) {
     EXPECT_EQ(tlb.lookup(vpn{0}, base_order, access_kind::store)->frame, pfn{11});
 }
 
-TEST(tlb, invalidatingARunDropsEveryLeafItTouches) {
+TEST(tlb, invalidating_aRun_drops_every_leaf_it_touches) {
     small_tlb tlb;
     tlb.fill(leaf_of(511, 511));
     tlb.fill(leaf_of(512, 512, superpage_order));
@@ -215,7 +215,7 @@ TEST(tlb, invalidatingARunDropsEveryLeafItTouches) {
     EXPECT_FALSE(tlb.audit());
 }
 
-TEST(tlb, aFreedWayIsUsedBeforeAnyLeafIsLost) {
+TEST(tlb, a_freed_way_is_used_before_any_leaf_is_lost) {
     small_tlb tlb;
     tlb.fill(leaf_of(0, 0));
     tlb.fill(leaf_of(4, 4));
@@ -225,7 +225,7 @@ TEST(tlb, aFreedWayIsUsedBeforeAnyLeafIsLost) {
     EXPECT_TRUE(tlb.peek(vpn{8}, base_order));
 }
 
-TEST(tlb, theLargestPageAndFrameNumbersFit) {
+TEST(tlb, the_largest_page_and_frame_numbers_fit) {
     small_tlb tlb;
     const std::uint64_t last = small_tlb::page_limit - 1;
     tlb.fill(leaf_of(last, ~std::uint64_t{0}));
@@ -236,35 +236,35 @@ TEST(tlb, theLargestPageAndFrameNumbersFit) {
     EXPECT_FALSE(tlb.audit());
 }
 
-TEST(tlb, theAuditFindsALeafInAnotherSet) {
+TEST(tlb, the_audit_finds_aLeaf_in_another_set) {
     small_tlb tlb;
     tlb.fill(leaf_of(1, 1));
     corrupt::swap_sets(tlb, 1, 2);
     EXPECT_EQ(label(tlb.audit()), "tlb.I1");
 }
 
-TEST(tlb, theAuditFindsALeafInTwoWays) {
+TEST(tlb, the_audit_finds_aLeaf_in_two_ways) {
     small_tlb tlb;
     tlb.fill(leaf_of(1, 1));
     corrupt::copy_way(tlb, 1, 0, 1);
     EXPECT_EQ(label(tlb.audit()), "tlb.I1");
 }
 
-TEST(tlb, theAuditFindsABrokenOrderOfUse) {
+TEST(tlb, the_audit_finds_aBroken_order_of_use) {
     small_tlb tlb;
     corrupt::break_recency(tlb, 3);
     EXPECT_EQ(label(tlb.audit()), "tlb.I2");
     EXPECT_EQ(tlb.audit().where, 3U);
 }
 
-TEST(tlb, theAuditFindsAMiscount) {
+TEST(tlb, the_audit_finds_aMiscount) {
     small_tlb tlb;
     tlb.fill(leaf_of(1, 1));
     corrupt::miscount(tlb);
     EXPECT_EQ(label(tlb.audit()), "tlb.I3");
 }
 
-TEST(tlb, theAuditFindsAMisalignedFrame) {
+TEST(tlb, the_audit_finds_aMisaligned_frame) {
     small_tlb tlb;
     tlb.fill(leaf_of(512, 512, superpage_order));
     corrupt::shift_frame(tlb, 1, 0);
@@ -272,7 +272,7 @@ TEST(tlb, theAuditFindsAMisalignedFrame) {
 }
 
 #if LONGREACH_CHECKS
-TEST(tlbDeathTest, misalignedAndUnnameableLeavesAreTheCallersError) {
+TEST(tlbDeathTest, misaligned_and_unnameable_leaves_are_the_callers_error) {
     small_tlb tlb;
     EXPECT_DEATH(tlb.fill(leaf_of(1, 512, superpage_order)), "");
     EXPECT_DEATH(tlb.fill(leaf_of(512, 1, superpage_order)), "");
@@ -295,7 +295,7 @@ tlb_level access(Hierarchy& tlbs, std::uint64_t page, const leaf<vpn, pfn>& behi
     return found.level;
 }
 
-TEST(hierarchy, theBroadwellProfileHasThePublishedSizes) {
+TEST(hierarchy, the_broadwell_profile_has_the_published_sizes) {
     static_assert(broadwell_tlbs.first_base.entries() == 64 && broadwell_tlbs.first_base.ways == 4);
     static_assert(broadwell_tlbs.first_superpage.entries() == 32 && broadwell_tlbs.first_superpage.ways == 4);
     static_assert(broadwell_tlbs.first_giant.entries() == 4 && broadwell_tlbs.first_giant.sets == 1);
@@ -304,7 +304,7 @@ TEST(hierarchy, theBroadwellProfileHasThePublishedSizes) {
     EXPECT_FALSE(broadwell{}.audit());
 }
 
-TEST(hierarchy, aWalkFillsBothLevelsAndAHitInTheSecondFillsTheFirst) {
+TEST(hierarchy, a_walk_fills_both_levels_and_aHit_in_the_second_fills_the_first) {
     broadwell tlbs;
     EXPECT_EQ(access(tlbs, 0, leaf_of(0, 9)), tlb_level::none);
     EXPECT_EQ(access(tlbs, 0, leaf_of(0, 9)), tlb_level::first);
@@ -314,7 +314,7 @@ TEST(hierarchy, aWalkFillsBothLevelsAndAHitInTheSecondFillsTheFirst) {
     EXPECT_EQ(access(tlbs, 0, leaf_of(0, 9)), tlb_level::first);
 }
 
-TEST(hierarchy, whatTheSecondLevelLosesStaysInTheFirst) {
+TEST(hierarchy, what_the_second_level_loses_stays_in_the_first) {
     broadwell tlbs;
     access(tlbs, 0, leaf_of(0, 0));
     // Keeps page 0 hot in the first level, which hides its uses from the second, and fills the second level's set 0.
@@ -326,7 +326,7 @@ TEST(hierarchy, whatTheSecondLevelLosesStaysInTheFirst) {
     EXPECT_EQ(access(tlbs, 0, leaf_of(0, 0)), tlb_level::none) << "the second level lost it while the first had it";
 }
 
-TEST(hierarchy, superpagesLieBesideBasePagesInTheSecondLevel) {
+TEST(hierarchy, superpages_lie_beside_base_pages_in_the_second_level) {
     broadwell tlbs;
     for (std::uint64_t i = 0; i < 300; ++i) access(tlbs, i * 512, leaf_of(i * 512, i * 512, superpage_order));
     unsigned second = 0;
@@ -337,7 +337,7 @@ TEST(hierarchy, superpagesLieBesideBasePagesInTheSecondLevel) {
     EXPECT_FALSE(tlbs.audit());
 }
 
-TEST(hierarchy, giantPagesHaveEntriesOfTheirOwn) {
+TEST(hierarchy, giant_pages_have_entries_of_their_own) {
     broadwell tlbs;
     const std::uint64_t giant = giant_order.pages().raw;
     for (std::uint64_t i = 0; i < 16; ++i) access(tlbs, i * giant, leaf_of(i * giant, 0, giant_order));
@@ -346,7 +346,7 @@ TEST(hierarchy, giantPagesHaveEntriesOfTheirOwn) {
     }
 }
 
-TEST(hierarchy, aLevelWithoutASizeHoldsLargerLeavesInPieces) {
+TEST(hierarchy, a_level_without_aSize_holds_larger_leaves_in_pieces) {
     tlb_hierarchy<vpn, pfn, reference_filter> tlbs;
     const auto superpage = leaf_of(512, 2048, superpage_order);
     EXPECT_EQ(access(tlbs, 513, superpage), tlb_level::none);
@@ -355,13 +355,13 @@ TEST(hierarchy, aLevelWithoutASizeHoldsLargerLeavesInPieces) {
     EXPECT_EQ(tlbs.lookup(vpn{513}, access_kind::load).entry, leaf_of(513, 2049));
 }
 
-TEST(hierarchy, withoutTlbsEveryAccessMisses) {
+TEST(hierarchy, without_tlbs_every_access_misses) {
     tlb_hierarchy<vpn, pfn, no_tlbs> tlbs;
     EXPECT_EQ(access(tlbs, 1, leaf_of(1, 1)), tlb_level::none);
     EXPECT_EQ(access(tlbs, 1, leaf_of(1, 1)), tlb_level::none);
 }
 
-TEST(hierarchy, invalidatingReachesBothLevelsAndEverySize) {
+TEST(hierarchy, invalidating_reaches_both_levels_and_every_size) {
     broadwell tlbs;
     const std::uint64_t giant = giant_order.pages().raw;
     access(tlbs, 5, leaf_of(5, 5));
@@ -378,7 +378,7 @@ TEST(hierarchy, invalidatingReachesBothLevelsAndEverySize) {
     EXPECT_EQ(tlbs.lookup(vpn{5}, access_kind::load).level, tlb_level::none);
 }
 
-TEST(hierarchy, itsAuditLooksIntoEveryArray) {
+TEST(hierarchy, its_audit_looks_into_every_array) {
     broadwell tlbs;
     corrupt::miscount(corrupt::second_giant(tlbs));
     EXPECT_EQ(label(tlbs.audit()), "tlb.I3");

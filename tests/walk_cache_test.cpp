@@ -84,7 +84,7 @@ std::uint64_t references(Walker& walker, typename Walker::page page, access_kind
 
 // ---------------------------------------------------------------------------------- every cache off
 
-TEST(walkReferences, nativelyThereIsOnePerLevel) {
+TEST(walkReferences, natively_there_is_one_per_level) {
     const std::array<std::uint64_t, 3> expected{4, 3, 2};
     for (std::size_t i = 0; i < 3; ++i) {
         model::native_paging native(8);
@@ -96,7 +96,7 @@ TEST(walkReferences, nativelyThereIsOnePerLevel) {
     }
 }
 
-TEST(walkReferences, nestedWalksMakeExactlyGTimesHPlusGPlusHForAllNinePairs) {
+TEST(walkReferences, nested_walks_make_exactly_gTimes_hPlus_gPlus_hFor_all_nine_pairs) {
     const std::array<std::array<std::uint64_t, 3>, 3> expected{{{24, 19, 14}, {19, 15, 11}, {14, 11, 8}}};
     for (std::size_t g = 0; g < 3; ++g) {
         for (std::size_t h = 0; h < 3; ++h) {
@@ -112,13 +112,13 @@ TEST(walkReferences, nestedWalksMakeExactlyGTimesHPlusGPlusHForAllNinePairs) {
     }
 }
 
-TEST(walkReferences, fiveLevelsInFiveMake35) {
+TEST(walkReferences, five_levels_in_five_make35) {
     virtual_machine<x86_64<5>> machine(base_order, base_order);
     virtual_machine<x86_64<5>>::walker<> walker(machine.guest.tables(), machine.host.tables());
     EXPECT_EQ(references(walker, vpn{0}), 35U);
 }
 
-TEST(walkReferences, areCountedByKind) {
+TEST(walkReferences, are_counted_by_kind) {
     virtual_machine machine(base_order, superpage_order);
     virtual_machine<>::walker<> walker(machine.guest.tables(), machine.host.tables());
     const reference_counts counts = walker.walk(vpn{0}, access_kind::load).references;
@@ -131,7 +131,7 @@ TEST(walkReferences, areCountedByKind) {
 
 // ------------------------------------------------------------------------------------- what they say
 
-TEST(nestedWalker, theLeafIsTheSmallerOneAtTheComposedFrame) {
+TEST(nestedWalker, the_leaf_is_the_smaller_one_at_the_composed_frame) {
     for (const order g : sizes) {
         for (const order h : sizes) {
             virtual_machine machine(g, h);
@@ -146,7 +146,7 @@ TEST(nestedWalker, theLeafIsTheSmallerOneAtTheComposedFrame) {
     }
 }
 
-TEST(nestedWalker, swappedDimensionsDoNotCompile) {
+TEST(nestedWalker, swapped_dimensions_do_not_compile) {
     using machine = virtual_machine<>;
     const auto accepts = []<class G, class H>(G*, H*) {
         return requires { typename nested_walker<G, H>; };
@@ -155,7 +155,7 @@ TEST(nestedWalker, swappedDimensionsDoNotCompile) {
     EXPECT_FALSE(accepts(static_cast<machine::host_table*>(nullptr), static_cast<machine::guest_table*>(nullptr)));
 }
 
-TEST(nestedWalker, faultsNameTheDimensionAndTheGuestFrame) {
+TEST(nestedWalker, faults_name_the_dimension_and_the_guest_frame) {
     virtual_machine machine(base_order, base_order);
     virtual_machine<>::walker<default_walk_caches> walker(machine.guest.tables(), machine.host.tables());
     EXPECT_EQ(walker.walk(vpn{1}, access_kind::load).end, walk_end::not_mapped);
@@ -173,7 +173,7 @@ TEST(nestedWalker, faultsNameTheDimensionAndTheGuestFrame) {
     EXPECT_EQ(walker.cached_entries(), 0U) << "walks that fault leave no trace";
 }
 
-TEST(nestedWalker, bothDimensionsHaveToAllowTheAccess) {
+TEST(nestedWalker, both_dimensions_have_to_allow_the_access) {
     constexpr permissions read_only{true, false, false, true};
     virtual_machine guest_refuses(base_order, base_order, vpn{0}, read_only);
     virtual_machine<>::walker<> first(guest_refuses.guest.tables(), guest_refuses.host.tables());
@@ -188,11 +188,26 @@ TEST(nestedWalker, bothDimensionsHaveToAllowTheAccess) {
     EXPECT_EQ(second.walk(vpn{0}, access_kind::load).entry.attributes.allowed, read_only);
 }
 
+TEST(nestedWalker, a_guest_table_that_the_host_maps_read_only_ends_the_walk_as_in_the_table_floor) {
+    virtual_machine machine(base_order, base_order);
+    const gfn table = machine.guest.tables().trace(vpn{0}).references[2].table;
+    ASSERT_EQ(machine.host.protect({table, {1}}, user_permissions(true, false, false)), status::ok);
+    virtual_machine<>::walker<> walker(machine.guest.tables(), machine.host.tables());
+    const auto answer = walker.walk(vpn{0}, access_kind::load);
+    EXPECT_EQ(answer.end, walk_end::host_forbidden) << "reading a guest's table is a store to the host";
+    EXPECT_EQ(answer.host_page, table);
+
+    nested_walk plain(machine.guest.tables(), machine.host.tables());
+    const nested_result other = plain.walk(vpn{0}, access_kind::load);
+    EXPECT_EQ(other.outcome, status::forbidden);
+    EXPECT_EQ(other.missing, table);
+}
+
 // -------------------------------------------------------------------------------------- caches on
 
 using cached_native = native_walker<model::native_paging::table_type, default_walk_caches>;
 
-TEST(walkCache, aSecondWalkInTheSameTableReadsTheLeafAlone) {
+TEST(walkCache, a_second_walk_in_the_same_table_reads_the_leaf_alone) {
     model::native_paging native(8);
     ASSERT_EQ(native.map_run({vpn{0}, {1024}}, host_data, base_order, open_leaf), status::ok);
     cached_native walker(native.tables());
@@ -203,7 +218,7 @@ TEST(walkCache, aSecondWalkInTheSameTableReadsTheLeafAlone) {
     EXPECT_EQ(walker.cached_entries(), 4U);
 }
 
-TEST(walkCache, onlyUpperEntriesAreCached) {
+TEST(walkCache, only_upper_entries_are_cached) {
     model::native_paging native(8);
     ASSERT_EQ(native.map(vpn{0}, host_data, superpage_order, open_leaf), status::ok);
     cached_native walker(native.tables());
@@ -212,7 +227,7 @@ TEST(walkCache, onlyUpperEntriesAreCached) {
     EXPECT_EQ(walker.cached_entries(), 2U);
 }
 
-TEST(walkCache, theEntryUsedLongestAgoGoes) {
+TEST(walkCache, the_entry_used_longest_ago_goes) {
     // Two ways in one set: the level-2 entries of three 2 MiB regions fight for them.
     constexpr walk_profile tiny{{1, 2}, {}, {}};
     model::native_paging native(8);
@@ -226,7 +241,7 @@ TEST(walkCache, theEntryUsedLongestAgoGoes) {
     EXPECT_EQ(references(walker, vpn{513}), 2U) << "this one went";
 }
 
-TEST(walkCache, aChangeOfTheTablesDropsEveryUpperEntry) {
+TEST(walkCache, a_change_of_the_tables_drops_every_upper_entry) {
     model::native_paging native(8);
     ASSERT_EQ(native.map_run({vpn{0}, {1024}}, host_data, base_order, open_leaf), status::ok);
     cached_native walker(native.tables());
@@ -241,7 +256,7 @@ TEST(walkCache, aChangeOfTheTablesDropsEveryUpperEntry) {
     EXPECT_EQ(walker.walk(vpn{0}, access_kind::load).end, walk_end::not_mapped);
 }
 
-TEST(walkCache, aForgottenInvalidationNeverYieldsAWrongFrame) {
+TEST(walkCache, a_forgotten_invalidation_never_yields_aWrong_frame) {
     model::native_paging native(8);
     ASSERT_EQ(native.map_run({vpn{0}, {512}}, host_data, base_order, open_leaf), status::ok);
     cached_native walker(native.tables());
@@ -251,14 +266,14 @@ TEST(walkCache, aForgottenInvalidationNeverYieldsAWrongFrame) {
     EXPECT_EQ(walker.walk(vpn{7}, access_kind::load).entry.frame, pfn{512});
 }
 
-TEST(walkCache, aRepeatedNestedWalkReadsTheGuestsLeafAlone) {
+TEST(walkCache, a_repeated_nested_walk_reads_the_guests_leaf_alone) {
     virtual_machine machine(base_order, base_order);
     virtual_machine<>::walker<default_walk_caches> walker(machine.guest.tables(), machine.host.tables());
     EXPECT_LT(references(walker, vpn{0}), 24U) << "the walk's own host walks share upper entries";
     EXPECT_EQ(references(walker, vpn{0}), 1U) << "guest upper entries and the nested TLB know the rest";
 }
 
-TEST(walkCache, withoutANestedTlbTheDataCostsAHostLeaf) {
+TEST(walkCache, without_aNested_tlb_the_data_costs_aHost_leaf) {
     constexpr walk_profile upper_only{{8, 4}, {8, 4}, {}};
     virtual_machine machine(base_order, base_order);
     virtual_machine<>::walker<upper_only> walker(machine.guest.tables(), machine.host.tables());
@@ -266,7 +281,7 @@ TEST(walkCache, withoutANestedTlbTheDataCostsAHostLeaf) {
     EXPECT_EQ(references(walker, vpn{0}), 2U) << "one guest leaf and one host leaf";
 }
 
-TEST(walkCache, aNestedTlbAloneSavesHostWalksAndNoGuestEntry) {
+TEST(walkCache, a_nested_tlb_alone_saves_host_walks_and_no_guest_entry) {
     constexpr walk_profile nested_only{{}, {}, {2, 8}};
     virtual_machine machine(base_order, base_order);
     virtual_machine<>::walker<nested_only> walker(machine.guest.tables(), machine.host.tables());
@@ -274,7 +289,7 @@ TEST(walkCache, aNestedTlbAloneSavesHostWalksAndNoGuestEntry) {
     EXPECT_EQ(references(walker, vpn{0}), 4U);
 }
 
-TEST(walkCache, theGuestsInvalidationKeepsWhatIsKnownOfTheHost) {
+TEST(walkCache, the_guests_invalidation_keeps_what_is_known_of_the_host) {
     virtual_machine machine(base_order, base_order);
     virtual_machine<>::walker<default_walk_caches> walker(machine.guest.tables(), machine.host.tables());
     (void)references(walker, vpn{0});
@@ -286,7 +301,7 @@ TEST(walkCache, theGuestsInvalidationKeepsWhatIsKnownOfTheHost) {
 
 // ----------------------------------------------------------------------------------------- audits
 
-TEST(walkCache, theAuditOfAWalkerLooksIntoEachOfItsCaches) {
+TEST(walkCache, the_audit_of_aWalker_looks_into_each_of_its_caches) {
     model::native_paging native(8);
     cached_native one(native.tables());
     corrupt::miscount(corrupt::level(corrupt::upper(one), 2));

@@ -46,6 +46,7 @@ struct corrupt;  // how tests break invariants
 template <page_table_format Format, class Page, class Frame, frame_memory<Frame> Memory, placement_policy Policy>
 class address_space {
   public:
+    static_assert(has_leaves_of<Format>(superpage_order), "2 MiB must be a leaf of the format");
     using table_type = table<Format, Page, Frame, Memory>;
     using object_type = memory_object<Format, Page, Frame>;
     using entry_type = map_entry<Page>;
@@ -76,8 +77,10 @@ class address_space {
         return status::ok;
     }
 
-    /// Frees what is resident in the run and removes it from the areas; holes are no error.
+    /// Frees what is resident in the run and removes it from the areas; holes are no error, nor is what
+    /// the format does not number.
     status unmap(run<Page> pages) {
+        pages = table_type::inside(pages);
         if (!entries_.touches(pages)) return status::ok;
         if (!entries_.room_for(entries_.cuts(pages))) return status::out_of_memory;
         if (separate(std::array{pages.first, pages.end()}) != status::ok) return status::out_of_memory;
@@ -86,10 +89,11 @@ class address_space {
         return status::ok;
     }
 
-    /// Changes the protection of the run; not_mapped where it has a hole.
+    /// Changes the protection of the run, and nothing where it has it already; not_mapped where it has a hole.
     status protect(run<Page> pages, permissions allowed) {
         if (pages.empty()) return status::ok;
-        if (!entries_.covers(pages)) return status::not_mapped;
+        if (!in_range(pages) || !entries_.covers(pages)) return status::not_mapped;
+        if (entries_.allow(pages, user(allowed))) return status::ok;
         if (!entries_.room_for(entries_.cuts(pages))) return status::out_of_memory;
         if (separate(std::array{pages.first, pages.end()}) != status::ok) return status::out_of_memory;
         entries_.protect(pages, user(allowed));
@@ -113,8 +117,8 @@ class address_space {
         LONGREACH_CHECK(!from.overlaps(to), "address_space.move_overlaps");
         const run<Page> kept{from.first, from.count < to.count ? from.count : to.count};
         if (!entries_.room_for(entries_.cuts(from) + entries_.cuts(to) + 1)) return status::out_of_memory;
-        if (!object_.room_to_move(kept.count, 5)) return status::out_of_memory;
         const std::array edges{from.first, kept.end(), from.end(), to.first, to.end()};
+        if (!object_.room_to_move(kept, to.first, edges)) return status::out_of_memory;
         if (separate(edges) != status::ok) return status::out_of_memory;
         const run<Page> rest = run_between(kept.end(), from.end());
         evict(to);
@@ -130,6 +134,7 @@ class address_space {
 
     /// Frees what is resident in the run; the areas stay, and the next touch allocates anew.
     status discard(run<Page> pages) {
+        pages = table_type::inside(pages);
         if (pages.empty()) return status::ok;
         if (separate(std::array{pages.first, pages.end()}) != status::ok) return status::out_of_memory;
         evict(pages);
@@ -180,6 +185,7 @@ class address_space {
     /// Hands every stretch of the run that is contiguous in page and frame to `visit(const mapping&)`.
     template <class Visit>
     void for_each_mapping(run<Page> pages, Visit&& visit) const {
+        pages = table_type::inside(pages);
         mapping<Page, Frame> open;
         object_.for_each(pages, [&](const leaf_type& found) {
             const run<Page> part = intersection(found.pages(), pages);

@@ -33,7 +33,7 @@ struct backing {
 struct area_flags {
     bool shared = false;      ///< stores to a file page change the page itself, not a copy
     bool grows_up = false;    ///< may later be extended at its end (heaps, anonymous maps)
-    bool grows_down = false;  ///< may later be extended at its start (stacks); never merged with a neighbour
+    bool grows_down = false;  ///< may later be extended at its start (stacks)
 
     friend constexpr bool operator==(const area_flags&, const area_flags&) = default;
 };
@@ -63,11 +63,11 @@ struct map_entry {
     }
 };
 
-/// Whether two neighbours are one area: anonymous, of equal protection and flags, and no stack.
+/// Whether two neighbours are one area: anonymous, of equal protection and flags.
 template <class Page>
 [[nodiscard]] constexpr bool mergeable(const map_entry<Page>& below, const map_entry<Page>& above) noexcept {
     return below.pages.end() == above.pages.first && below.allowed == above.allowed && below.flags == above.flags &&
-           !below.flags.grows_down && !below.source.is_file() && !above.source.is_file();
+           !below.source.is_file() && !above.source.is_file();
 }
 
 LONGREACH_NAMESPACE_END

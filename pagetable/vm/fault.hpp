@@ -42,6 +42,8 @@ struct fault_counters {
     std::uint64_t copies = 0;
     std::uint64_t refills = 0;
     std::uint64_t demotions = 0;  ///< superpages split because a part of them changed
+
+    friend constexpr bool operator==(const fault_counters&, const fault_counters&) = default;
 };
 
 LONGREACH_NAMESPACE_END

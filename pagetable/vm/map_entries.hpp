@@ -57,6 +57,13 @@ class map_entries {
         return next >= pages.end();
     }
 
+    /// Whether all that lies in the run has this protection already.
+    [[nodiscard]] bool allow(run<Page> pages, permissions allowed) const noexcept {
+        bool same = true;
+        for_each(pages, [&](const map_entry<Page>& part) { same = same && part.allowed == allowed; });
+        return same;
+    }
+
     /// Entries more after every area that reaches across an end of the run is cut there.
     [[nodiscard]] std::size_t cuts(run<Page> pages) const noexcept {
         return cuts_at(pages.first) + cuts_at(pages.end());

@@ -27,17 +27,25 @@
 
 LONGREACH_NAMESPACE_BEGIN
 
+struct corrupt;  // how tests break invariants
+
+/// Invariants, beside those of the tree and its pool:
+///   I1  the pool has given out as many tables as the tree has
 template <page_table_format Format, class Page, class Frame>
 class memory_object {
   public:
     using leaf_type = leaf<Page, Frame>;
 
-    /// Words that hold `resident` pages in up to `areas` stretches, however these lie.
-    [[nodiscard]] static constexpr std::size_t required_words(page_count resident, std::size_t areas) noexcept {
-        return table_pool<Frame>::required_words(most_tables(resident, areas + 1));
+    /// Words that hold `resident` pages in up to `stretches` stretches of touched pages, however these
+    /// lie. An area that is touched here and there is many stretches: one page in every 512 needs a
+    /// table (512 words) for each.
+    [[nodiscard]] static constexpr std::size_t required_words(page_count resident, std::size_t stretches) noexcept {
+        return table_pool<Frame>::required_words(most_tables(resident, stretches + 1));
     }
 
     explicit memory_object(std::span<std::uint64_t> words) noexcept : pool_(words), tree_(pool_.memory()) {}
+    memory_object(const memory_object&) = delete;
+    memory_object& operator=(const memory_object&) = delete;
 
     // ---- questions ----
 
@@ -60,9 +68,13 @@ class memory_object {
     [[nodiscard]] bool room_to_split(const std::array<Page, Count>& edges) const noexcept {
         return tree_.tables_to_split(edges) <= pool_.free_tables().raw;
     }
-    /// Whether `count` neighbouring pages can be added anywhere, and leaves be cut at `cuts` places before.
-    [[nodiscard]] bool room_to_move(page_count count, unsigned cuts) const noexcept {
-        return most_tables(count, 1).raw + cuts <= pool_.free_tables().raw;
+    /// Whether what is resident in `from` can move to the free pages at `to`, leaf by leaf from the
+    /// first on, after split_edges(edges), which include the ends of `from`. O(leaves in the run).
+    template <std::size_t Count>
+    [[nodiscard]] bool room_to_move(run<Page> from, Page to, const std::array<Page, Count>& edges) const noexcept {
+        table_balance balance{tree_, from, {to, from.count}};
+        tree_.for_each(from, [&](const leaf_type& resident) { balance.move(resident); });
+        return tree_.tables_to_split(edges) + balance.peak() <= pool_.free_tables().raw;
     }
 
     // ---- changes; the caller asked for room before ----
@@ -90,11 +102,70 @@ class memory_object {
 
     [[nodiscard]] violation audit() const {
         if (const violation broken = pool_.audit()) return broken;
-        return tree_.audit();
+        if (const violation broken = tree_.audit()) return broken;
+        const page_count given = pool_.given_tables();
+        return given == tree_.table_count() ? violation{} : violation{"memory_object.I1", given.raw};
     }
 
   private:
     friend struct corrupt;
+
+    using tree_type = table<Format, Page, Frame, flat_memory<Frame>>;
+
+    /// Tables that a move of leaves, one after the other, takes less those that it has given back by then.
+    /// A table that is there before costs nothing: either it stays, or it goes first and is made anew.
+    struct table_balance {
+        const tree_type& tree;
+        run<Page> from;
+        run<Page> to;
+        std::int64_t now = 0;
+        std::int64_t most = 0;
+        std::array<run<Page>, Format::levels> leaving{};  // by level - 1: pages of the source's table in hand
+        std::array<Page, Format::levels> made{};          // by level - 1: end of the target's last table
+
+        void move(const leaf_type& resident) noexcept {
+            const run<Page> part = intersection(resident.pages(), from);
+            const run<Page> place{to.first + (part.first - from.first), part.count};
+            const bool uncut = part == resident.pages();
+            const unsigned old_level = uncut ? leaf_level<Format>(resident.size) : 1;
+            const unsigned new_level = uncut && is_aligned(place.first, resident.size) ? old_level : 1;
+            for (unsigned level = old_level; level <= Format::levels; ++level) leave(part.first, level);
+            settle();  // a table goes with its last leaf, before that leaf is added
+            for (unsigned level = new_level; level <= Format::levels; ++level) reach(place, level);
+        }
+        /// The most that are needed at one time, after every leaf was moved.
+        [[nodiscard]] std::uint64_t peak() noexcept {
+            for (const run<Page>& table : leaving) now -= empties(table) ? 1 : 0;
+            settle();
+            return static_cast<std::uint64_t>(most);
+        }
+
+      private:
+        void settle() noexcept { most = now > most ? now : most; }
+        void leave(Page page, unsigned level) noexcept {
+            run<Page>& table = leaving[level - 1];
+            if (table.contains(page)) return;
+            now -= empties(table) ? 1 : 0;
+            const order span = level_order<Format>(level + 1);
+            table = {align_down(page, span), span.pages()};
+        }
+        void reach(run<Page> place, unsigned level) noexcept {
+            const order span = level_order<Format>(level + 1);
+            Page& end = made[level - 1];
+            Page next = align_down(place.first, span);
+            for (next = next < end ? end : next; next < place.end(); next = end) {
+                now += tree.missing_tables(next, level_order<Format>(level)) != 0 ? 1 : 0;
+                end = next + span.pages();
+            }
+        }
+        /// Whether a table of the source goes with the leaves of `from`.
+        [[nodiscard]] bool empties(run<Page> table) const noexcept {
+            const run<Page> below = run_between(table.first, from.first);
+            const run<Page> above = run_between(from.end(), table.end());
+            return !table.empty() && !table.overlaps(to) && tree.first_mapped(below) == below.end() &&
+                   tree.first_mapped(above) == above.end();
+        }
+    };
 
     static constexpr page_count most_tables(page_count pages, std::size_t stretches) noexcept {
         std::uint64_t sum = 0;
@@ -107,7 +178,7 @@ class memory_object {
     }
 
     table_pool<Frame> pool_;
-    table<Format, Page, Frame, flat_memory<Frame>> tree_;
+    tree_type tree_;
 };
 
 LONGREACH_NAMESPACE_END

@@ -57,12 +57,25 @@ class address_space_model {
         mark_edges(pages);
     }
     void protect(page_run pages, permissions allowed) {
+        bool same = true;
+        for (std::uint64_t raw = pages.first.raw; raw < pages.end().raw; ++raw) {
+            same = same && areas_[raw].alone.allowed == allowed;
+        }
+        if (same) return;
         demote(pages);
         for (std::uint64_t raw = pages.first.raw; raw < pages.end().raw; ++raw) areas_[raw].alone.allowed = allowed;
         mark_edges(pages);
     }
     void move(page_run from, page_run to) {
         const map_entry<vpn> area = areas_.at(from.first.raw).alone;
+        if (from.first == to.first) {
+            const page_run more = run_between(from.end(), to.end());
+            unmap(run_between(to.end(), from.end()));
+            backing source = area.source;
+            if (source.is_file()) source.first_page += from.count.raw;
+            map(more, area.allowed, source, area.flags);
+            return;
+        }
         const page_run kept{from.first, std::min(from.count, to.count)};
         demote(from);
         demote(kept);
@@ -76,6 +89,7 @@ class address_space_model {
             const vpn place = to.first + page_count{i};
             const bool congruent = is_aligned(vpn{place.raw - (found->first - one.leaf.raw)}, one.size);
             one.leaf = congruent ? vpn{place.raw - (found->first - one.leaf.raw)} : place;
+            if (!congruent && found->first == found->second.leaf.raw) ++counters_.demotions;
             if (!congruent) one.size = base_order;
             moving[place.raw] = one;
             frames_.erase(found);
@@ -105,6 +119,8 @@ class address_space_model {
     }
     void touch(vpn leaf, order size, pfn frame, access_kind kind) {
         const map_entry<vpn>& area = areas_.at(leaf.raw).alone;
+        ++counters_.first_touches;
+        counters_.superpages += size == superpage_order ? 1 : 0;
         for (std::uint64_t i = 0; i < size.pages().raw; ++i) {
             modelled_frame one;
             one.frame = frame + page_count{i};
@@ -114,7 +130,14 @@ class address_space_model {
             frames_[leaf.raw + i] = one;
         }
     }
-    void copy(vpn page, pfn frame) { frames_[page.raw] = {frame, page, base_order}; }
+    void copy(vpn page, pfn frame) {
+        ++counters_.copies;
+        frames_[page.raw] = {frame, page, base_order};
+    }
+    void refill(vpn page) {
+        ++counters_.refills;
+        each_of_leaf(page, &modelled_frame::cached, true);
+    }
     void each_of_leaf(vpn page, bool modelled_frame::*flag, bool value) {
         const modelled_frame one = frames_.at(page.raw);
         for (std::uint64_t i = 0; i < one.size.pages().raw; ++i) frames_[one.leaf.raw + i].*flag = value;
@@ -185,6 +208,7 @@ class address_space_model {
     [[nodiscard]] const std::map<std::uint64_t, modelled_page>& areas() const { return areas_; }
     [[nodiscard]] const std::map<std::uint64_t, modelled_frame>& frames() const { return frames_; }
     std::map<std::uint64_t, modelled_frame>& frames() { return frames_; }
+    [[nodiscard]] const fault_counters& counters() const { return counters_; }
 
   private:
     template <class Map>
@@ -198,6 +222,7 @@ class address_space_model {
             const auto found = frames_.find(edge.raw);
             if (found == frames_.end() || found->second.leaf == edge) continue;
             const modelled_frame whole = found->second;
+            ++counters_.demotions;
             for (std::uint64_t i = 0; i < whole.size.pages().raw; ++i) {
                 modelled_frame& one = frames_[whole.leaf.raw + i];
                 one.leaf = whole.leaf + page_count{i};
@@ -221,6 +246,7 @@ class address_space_model {
     std::map<std::uint64_t, modelled_page> areas_;
     std::map<std::uint64_t, modelled_frame> frames_;
     std::set<std::uint64_t> cuts_;
+    fault_counters counters_{};
 };
 
 }  // namespace longreach::model
