@@ -36,7 +36,9 @@ void stays_in_step() {
 }
 
 RC_GTEST_PROP(spot_property, the_published_table_stays_in_step, ()) { stays_in_step<published_spot, low_bits_index>(); }
-RC_GTEST_PROP(spot_property, a_folded_index_stays_in_step, ()) { stays_in_step<spot_geometry{2, 2, 0}, folded_index>(); }
+RC_GTEST_PROP(spot_property, a_folded_index_stays_in_step, ()) {
+    stays_in_step<spot_geometry{2, 2, 0}, folded_index>();
+}
 RC_GTEST_PROP(spot_property, an_ageing_table_stays_in_step, ()) {
     stays_in_step<spot_geometry{1, 3, 2}, low_bits_index>();
 }
