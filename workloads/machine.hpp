@@ -96,6 +96,17 @@ class translator {
     std::optional<mmu<Walker>> mmu_;
 };
 
+/// Serves the fault of a load or store, where the table does not allow it already; a page that changes its frame or its
+/// rights leaves the translator.
+template <class Space, class Translator>
+status touch_page(Space& space, Translator& translator, vpn page, access_kind kind) {
+    const auto mapped = space.translate(page);
+    if (mapped && mapped->attributes.allowed.allows(kind)) return status::ok;
+    const status outcome = space.fault(page, kind).outcome;
+    if (mapped) translator.invalidate({page, page_count{1}});
+    return outcome;
+}
+
 template <class Space>
 [[nodiscard]] machine_counters counters_of(const Space& space, const placement_counters& placement) {
     const auto faults = space.faults();

@@ -34,13 +34,7 @@ class native_machine {
         return apply_event(memory_.space(), event, [this](page_run pages) { mmu_.invalidate(pages); });
     }
 
-    status touch(vpn page, access_kind kind) {
-        const auto mapped = memory_.space().translate(page);
-        if (mapped && mapped->attributes.allowed.allows(kind)) return status::ok;
-        const status outcome = memory_.space().fault(page, kind).outcome;
-        if (mapped) mmu_.invalidate({page, page_count{1}});
-        return outcome;
-    }
+    status touch(vpn page, access_kind kind) { return detail::touch_page(memory_.space(), mmu_, page, kind); }
 
     void begin_translation() { mmu_.begin(memory_.space().tables()); }
     status translate(std::uint64_t pc, vpn page, access_kind kind, bool through_tlbs) {
