@@ -45,10 +45,17 @@ class bit_tree {
         do {
             count = (count + 63) / 64;
             count = count == 0 ? 1 : count;
-            for (std::uint64_t i = 0; i < count; ++i) next[i] = 0;
             level_[levels_++] = next;
             next += count;
         } while (count > 1);
+        clear();
+    }
+
+    /// Removes every member; O(size / 64).
+    constexpr void clear() noexcept {
+        if (levels_ == 0) return;
+        const std::size_t words = required_words(size_);
+        for (std::size_t i = 0; i < words; ++i) level_[0][i] = 0;
     }
 
     [[nodiscard]] constexpr std::uint64_t size() const noexcept { return size_; }
@@ -56,6 +63,9 @@ class bit_tree {
     [[nodiscard]] constexpr bool test(std::uint64_t i) const noexcept {
         return (level_[0][i / 64] >> (i % 64) & 1) != 0;
     }
+
+    /// Members 64 * i to 64 * i + 63, one bit each.
+    [[nodiscard]] constexpr std::uint64_t word(std::uint64_t i) const noexcept { return level_[0][i]; }
 
     constexpr void insert(std::uint64_t i) noexcept {
         for (unsigned k = 0; k < levels_; ++k, i /= 64) {
@@ -74,8 +84,16 @@ class bit_tree {
         }
     }
 
+    /// The smallest member, or size() where there is none.
+    [[nodiscard, gnu::always_inline]] constexpr std::uint64_t first() const noexcept {
+        if (empty()) return size_;
+        std::uint64_t i = 0;
+        for (unsigned k = levels_; k-- > 0;) i = i * 64 + lowest_one(level_[k][i]);
+        return i;
+    }
+
     /// The smallest member at or above `from`, or size() where there is none.
-    [[nodiscard]] constexpr std::uint64_t first(std::uint64_t from = 0) const noexcept {
+    [[nodiscard]] constexpr std::uint64_t first(std::uint64_t from) const noexcept {
         if (from >= size_) return size_;
         unsigned k = 0;
         std::uint64_t i = from;
@@ -91,6 +109,26 @@ class bit_tree {
         while (k > 0) {  // descend to the first bit below it
             --k;
             i = i * 64 + trailing_zeros(level_[k][i]);
+        }
+        return i;
+    }
+
+    /// The largest member at or below `from`, which is below size(), or size() where there is none.
+    [[nodiscard]] constexpr std::uint64_t last(std::uint64_t from) const noexcept {
+        unsigned k = 0;
+        std::uint64_t i = from;
+        while (true) {  // climb until a word has a bit at or before i
+            const std::uint64_t rest = level_[k][i / 64] & low_mask(static_cast<unsigned>(i % 64) + 1);
+            if (rest != 0) {
+                i = i / 64 * 64 + floor_log2(rest);
+                break;
+            }
+            if (i / 64 == 0 || ++k == levels_) return size_;
+            i = i / 64 - 1;
+        }
+        while (k > 0) {  // descend to the last bit below it
+            --k;
+            i = i * 64 + floor_log2(level_[k][i]);
         }
         return i;
     }

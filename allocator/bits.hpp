@@ -27,6 +27,11 @@ LONGREACH_NAMESPACE_BEGIN
 #endif
 }
 
+/// Index of the lowest set bit; requires a word with one.
+[[nodiscard]] constexpr unsigned lowest_one(std::uint64_t word) noexcept {
+    return static_cast<unsigned>(__builtin_ctzll(word));
+}
+
 /// Index of the lowest set bit; 64 for zero.
 [[nodiscard]] constexpr unsigned trailing_zeros(std::uint64_t word) noexcept {
     return word == 0 ? 64U : static_cast<unsigned>(__builtin_ctzll(word));

@@ -4,193 +4,230 @@
 
 #include "buddy.hpp"
 
-// The members of basic_buddy that are longer than a line or two; buddy.hpp includes it.
+// The members of basic_buddy that take, give back, promise and check; buddy.hpp includes it. Searches are in
+// buddy_search_impl.hpp.
 
 LONGREACH_NAMESPACE_BEGIN
 
-namespace detail {
-
-/// Cuts typed arrays off the front of a block of memory.
-class carver {
-  public:
-    explicit carver(std::span<std::byte> memory) noexcept : rest_(memory) {}
-
-    /// `count` value-initialized elements, aligned to at least `alignment`.
-    template <class T>
-    [[nodiscard]] std::span<T> take(std::size_t count, std::size_t alignment = alignof(T)) noexcept {
-        const std::size_t misfit = reinterpret_cast<std::uintptr_t>(rest_.data()) % alignment;
-        const std::size_t skip = misfit == 0 ? 0 : alignment - misfit;
-        LONGREACH_CHECK(rest_.size() >= skip + count * sizeof(T), "memory.too_small");
-        T* first = reinterpret_cast<T*>(rest_.data() + skip);
-        for (std::size_t i = 0; i < count; ++i) new (static_cast<void*>(first + i)) T{};
-        rest_ = rest_.subspan(skip + count * sizeof(T));
-        return {first, count};
-    }
-
-  private:
-    std::span<std::byte> rest_;
-};
-
-}  // namespace detail
+// ----------------------------------------------------------------------------------------------- start
 
 template <class Frame>
-basic_buddy<Frame>::basic_buddy(run<Frame> managed, std::span<std::byte> memory) noexcept
+basic_buddy<Frame>::basic_buddy(run<Frame> managed, std::span<std::byte> memory, buddy_options options,
+                                bool keep_bits) noexcept
     : managed_(managed),
       base_(align_down(managed.first, order{child_order})),
-      child_count_((align_up(managed.end(), order{child_order}) - base_).raw / child_frames),
-      free_(managed.count.raw),
-      unreserved_(managed.count.raw) {
+      skew_(base_.raw / child_frames % child_frames) {
     LONGREACH_CHECK(!managed.empty(), "buddy.empty_zone");
-    LONGREACH_CHECK(managed.end() > managed.first, "buddy.wrapping_zone");
-    LONGREACH_CHECK(memory.size() >= required_bytes(managed.count), "buddy.memory");
-    const std::uint64_t n = child_count_;
-    detail::carver carve(memory);
-    words_ = carve.template take<child_words>(n, 64);
-    const std::span<child_words> masks = carve.template take<child_words>(reserved_frames::mask_count(n));
-    for (bit_tree& tree : by_order_) tree = bit_tree(n, carve.template take<std::uint64_t>(tree_words(n)));
-    changed_ = bit_tree(n, carve.template take<std::uint64_t>(tree_words(n)));
-    promised_ = bit_tree(n, carve.template take<std::uint64_t>(tree_words(n)));
-    superblocks_ =
-        superblock_index(absolute(0), n, carve.template take<std::uint64_t>(superblock_index::required_words(n)));
-    headers_ = carve.template take<child_header>(n);
-    promises_ = reserved_frames(carve.template take<std::uint16_t>(n), masks);
+    LONGREACH_CHECK(managed.end() > managed.first && managed.end().raw >> 63 == 0, "buddy.wrapping_zone");
+    LONGREACH_CHECK(memory.size() >= required_bytes(managed.count, options), "buddy.memory");
+    const std::uint64_t n = (align_up(managed.end(), order{child_order}) - base_).raw / child_frames;
+    LONGREACH_CHECK(n >> 32 == 0, "buddy.huge_zone");
+    const std::uint64_t groups = (skew_ + n + child_frames - 1) / child_frames;
+    detail::memory_carver carve(memory);
+    const auto words = carve.template take<child_words>(n, 64);
+    const auto units = carve.template take<child_words>(groups);
+    const auto masks = carve.template take<child_words>(mask_count(n, options));
+    const auto headers = carve.template take<child_header>(n);
+    const auto unit_headers = carve.template take<child_header>(groups);
+    const auto layer = [&carve](auto of_words, auto of_headers, block_choice choice) {
+        const std::size_t tree_words = block_layer::required_words(of_words.size(), choice);
+        return block_layer(of_words, of_headers, carve.template take<std::uint64_t>(tree_words), choice);
+    };
+    lower_ = layer(words, headers, options.choice);
+    upper_ = layer(units, unit_headers, upper_choice(options.choice));
+    promised_ = bit_tree(n, carve.template take<std::uint64_t>(bit_tree::required_words(n)));
+    promises_ = reserved_frames(headers, masks);
+    if (keep_bits) {
+        recover();
+    } else {
+        start();
+    }
+}
 
+/// A zone whose frames are all free. Only the children at its two ends can be broken.
+template <class Frame>
+void basic_buddy<Frame>::start() noexcept {
+    const std::uint64_t n = children();
     for (std::uint64_t child = 0; child < n; ++child) {
-        const run<Frame> here = intersection(managed_, run<Frame>{frame_at(child, 0), page_count{child_frames}});
-        const unsigned first = static_cast<unsigned>((here.first - frame_at(child, 0)).raw);
-        const unsigned end = first + static_cast<unsigned>(here.count.raw);
-        for (unsigned i = 0; i < 8; ++i) words_[child][i] = word_mask(i, first, end);
-        headers_[child].free = static_cast<std::uint16_t>(here.count.raw);
-        if (is_whole(child)) {
-            superblocks_.insert({absolute(child), child_order});
-        } else {
-            mark(child, maximal_orders(words_[child]));
+        for (std::uint64_t& word : lower_.words(child)) word = ~std::uint64_t{0};
+    }
+    for (std::uint64_t group = 0; group < upper_.children(); ++group) upper_.words(group) = {};
+    start_child(0);
+    for (std::uint64_t child = 1; child + 1 < n; ++child) lower_.start_whole(child);
+    if (n > 1) start_child(n - 1);
+    for (std::uint64_t group = 0; group < upper_.children(); ++group) {
+        const std::uint64_t from = group * child_frames;
+        const std::uint64_t first = skew_ + 1 > from ? skew_ + 1 - from : 0;
+        const std::uint64_t end = skew_ + n - 1 > from ? skew_ + n - 1 - from : 0;
+        for (unsigned i = 0; i < 8; ++i) {
+            upper_.words(group)[i] |= word_mask(i, static_cast<unsigned>(first < child_frames ? first : child_frames),
+                                                static_cast<unsigned>(end < child_frames ? end : child_frames));
         }
-        changed_.insert(child);
+        upper_.recount(group);
+        upper_.index(group, upper_.words(group));
+    }
+    free_ = managed_.count.raw;
+}
+
+template <class Frame>
+void basic_buddy<Frame>::recover() noexcept {
+    lower_.forget();
+    upper_.forget();
+    promised_.clear();
+    promises_.forget();
+    for (std::uint64_t group = 0; group < upper_.children(); ++group) upper_.words(group) = {};
+    queued_ = 0;
+    ready_frames_ = 0;
+    free_ = 0;
+    reserved_free_ = 0;
+    kept_every_promise_ = true;
+    for (std::uint64_t child = 0; child < children(); ++child) {
+        start_child(child);
+        free_ += lower_.header(child).free;
+        note_change(child);
+    }
+    for (std::uint64_t group = 0; group < upper_.children(); ++group) {
+        upper_.recount(group);
+        upper_.index(group, upper_.words(group));
+    }
+}
+
+/// Derives everything about a child from its bits, which are first cut to the managed run.
+template <class Frame>
+void basic_buddy<Frame>::start_child(std::uint64_t child) noexcept {
+    const run<Frame> here = managed_part(child);
+    const unsigned first = position_of(here.first);
+    child_words& words = lower_.words(child);
+    for (unsigned i = 0; i < 8; ++i) words[i] &= word_mask(i, first, first + static_cast<unsigned>(here.count.raw));
+    lower_.recount(child);
+    if (lower_.header(child).free == child_frames) {
+        upper_.words(unit_of(child) / child_frames)[unit_of(child) % child_frames / 64] |= std::uint64_t{1}
+                                                                                           << (unit_of(child) % 64);
+    } else {
+        lower_.index(child, words);
     }
 }
 
 template <class Frame>
-bool basic_buddy<Frame>::is_free(Frame block, order o) const noexcept {
-    if (!managed_.contains(run<Frame>{block, o.pages()})) return false;
-    const std::uint64_t child = child_of(block);
-    if (o.raw < child_order) return is_free_block(words_[child], position_of(block), o.raw);
-    for (std::uint64_t i = 0; i < o.pages().raw / child_frames; ++i) {
-        if (headers_[child + i].free != child_frames) return false;
+void basic_buddy<Frame>::attach(cluster_tree* tree) noexcept {
+    LONGREACH_CHECK(tree == nullptr || tree_ == nullptr, "buddy.second_map");
+    if (tree_ != nullptr) settle();
+    tree_ = tree;
+    for (std::uint64_t child = 0; tree != nullptr && child < children(); ++child) {
+        tree->update(child, unreserved(child));
     }
-    return true;
+}
+
+// ------------------------------------------------------------------------------------- take, give back
+
+/// The children of an aligned block of 2^k leave the upper layer, to which all of them belong.
+template <class Frame>
+void basic_buddy<Frame>::take_units(std::uint64_t child, unsigned k) noexcept {
+    const std::uint64_t group = unit_of(child) / child_frames;
+    const child_header& header = upper_.header(group);
+    if (header.free == child_frames && header.orders != block_layer::all_orders) upper_.index_broken(group);
+    upper_.clear(group, unit_of(child) % child_frames, k);
+    upper_.note_taken(group, k, block_place::unknown, upper_view{upper_});
 }
 
 template <class Frame>
-template <class Words>
-page_count basic_buddy<Frame>::count_in(run<Frame> frames, Words words_of) const noexcept {
-    std::uint64_t total = 0;
-    for (Frame f = frames.first; f < frames.end();) {
-        const std::uint64_t child = child_of(f);
-        const Frame next = frame_at(child, 0) + page_count{child_frames};
-        const unsigned first = position_of(f);
-        const unsigned end = next <= frames.end() ? child_frames : position_of(frames.end());
-        const child_words words = words_of(child);
-        for (unsigned i = first / 64; i * 64 < end; ++i) total += count_ones(words[i] & word_mask(i, first, end));
-        f = next;
-    }
-    return {total};
+inline void basic_buddy<Frame>::give_units(std::uint64_t child, unsigned k) noexcept {
+    const std::uint64_t group = unit_of(child) / child_frames;
+    upper_.set(group, unit_of(child) % child_frames, k);
+    upper_.note_given(group, unit_of(child) % child_frames, k);
+}
+
+/// A child stops being one block: the upper layer loses it, the lower one may have any order of it.
+template <class Frame>
+void basic_buddy<Frame>::break_whole(std::uint64_t child) noexcept {
+    take_units(child, 0);
+    if (lower_.header(child).orders != block_layer::all_orders || lower_.is_snug(child)) lower_.index_broken(child);
+}
+
+/// A child becomes one block. Its marks in the lower layer stay until a search meets them: in a zone without broken
+/// children the next request would set them again.
+template <class Frame>
+void basic_buddy<Frame>::make_whole(std::uint64_t child) noexcept {
+    forget_ready(child);
+    give_units(child, 0);
 }
 
 template <class Frame>
-page_count basic_buddy<Frame>::count_free_in(run<Frame> frames) const noexcept {
-    return count_in(frames, [this](std::uint64_t child) { return words_[child]; });
-}
-
-template <class Frame>
-page_count basic_buddy<Frame>::count_reserved_in(run<Frame> frames) const noexcept {
-    return count_in(frames, [this](std::uint64_t child) { return promises_.words(child); });
-}
-
-/// The first block that ordinary allocation takes. Marks may be out of date in one direction only: a marked
-/// order may be gone. Such a mark is corrected when a search meets it.
-template <class Frame>
-std::optional<Frame> basic_buddy<Frame>::find_unreserved(order o) noexcept {
-    for (unsigned k = o.raw; k < child_order; ++k) {
-        for (std::uint64_t child = by_order_[k].first(); child != child_count_; child = by_order_[k].first(child + 1)) {
-            const child_words words = unreserved(child);
-            const unsigned position = find_maximal_block(words, k);
-            if (position != child_frames) return frame_at(child, position);
-            mark(child, maximal_orders(words));
-        }
-    }
-    const superblock_index::block found = superblocks_.smallest(o.raw);
-    if (found.order == 0) return {};
-    return Frame{found.child * child_frames};
-}
-
-/// The lowest child with promises that can lend a block, and in it the smallest sufficient block.
-template <class Frame>
-std::optional<Frame> basic_buddy<Frame>::find_reserved(order o) const noexcept {
-    if (o.raw > child_order) {  // whole, aligned stretches of free children, promised or not
-        const std::uint64_t step = o.pages().raw / child_frames;
-        for (Frame f = align_up(managed_.first, o); managed_.contains(run<Frame>{f, o.pages()}); f += o.pages()) {
-            if (is_free(f, o)) return f;
-            if (f.raw > ~std::uint64_t{0} - 2 * step * child_frames) break;
-        }
-        return {};
-    }
-    for (std::uint64_t child = promised_.first(); child != child_count_; child = promised_.first(child + 1)) {
-        if (headers_[child].free < o.pages().raw) continue;
-        if (headers_[child].free == child_frames) return frame_at(child, 0);
-        for (unsigned k = o.raw; k < child_order; ++k) {
-            const unsigned position = find_maximal_block(words_[child], k);
-            if (position != child_frames) return frame_at(child, position);
-        }
-    }
-    return {};
+status basic_buddy<Frame>::allocate_large_at(Frame want, order o) noexcept {
+    if (!is_free_inside(want, o)) return status::occupied;
+    take(want, o);
+    return status::ok;
 }
 
 /// Clears the bits of a block that is free.
 template <class Frame>
 void basic_buddy<Frame>::take(Frame block, order o) noexcept {
     const std::uint64_t child = child_of(block);
-    if (o.raw < child_order) return take_part(child, position_of(block), o.raw);
-    const std::uint64_t count = o.pages().raw / child_frames;
-    const unsigned around = superblocks_.order_around(absolute(child));
-    if (around >= o.raw) superblocks_.erase({absolute(child), o.raw}, around);
-    for (std::uint64_t i = child; i < child + count; ++i) {
-        if (around < o.raw) {  // some of its children are promised, so it is not one block of the index
-            const unsigned single = superblocks_.order_around(absolute(i));
-            if (single != 0) superblocks_.erase({absolute(i), child_order}, single);
-        }
-        unreserved_ -= count_free(unreserved(i));
-        mark(i, 0);
-        words_[i] = {};
-        headers_[i].free = 0;
-        changed_.insert(i);
-    }
-    free_ -= o.pages().raw;
+    if (o.raw < child_order) return take_part(child, position_of(block), o.raw, block_place::unknown);
+    take_children(child, o);
 }
 
-/// The same for a block of less than a child.
+/// The same for a block inside a child, cut from a maximal one of order `from`. What is rarely needed is called last,
+/// so that the rest needs no stack.
 template <class Frame>
-void basic_buddy<Frame>::take_part(std::uint64_t child, unsigned position, unsigned k) noexcept {
-    const unsigned end = position + (1U << k);
-    unsigned orders = headers_[child].orders;
-    if (is_whole(child)) {
-        superblocks_.erase({absolute(child), child_order}, superblocks_.order_around(absolute(child)));
-        orders = ((1U << child_order) - 1) & ~((1U << k) - 1);
-        unreserved_ -= end - position;
+inline void basic_buddy<Frame>::take_part(std::uint64_t child, unsigned position, unsigned k, unsigned from) noexcept {
+    const child_header& header = lower_.header(child);
+    if (header.promised != 0 || header.free == child_frames) return take_rare(child, position, k, from);
+    lower_.clear(child, position, k);
+    free_ -= std::uint64_t{1} << k;
+    if (tree_ != nullptr || lower_.needs_marks(child, k, from)) finish_taking(child, k, from);
+}
+
+template <class Frame>
+void basic_buddy<Frame>::take_rare(std::uint64_t child, unsigned position, unsigned k, unsigned from) noexcept {
+    if (promises_.any(child)) {
+        reserved_free_ -= count_promised(child, position, k);
     } else {
-        const child_words open = unreserved(child);
-        unsigned taken = 0;
-        for (unsigned i = position / 64; i * 64 < end; ++i) taken += count_ones(open[i] & word_mask(i, position, end));
-        unreserved_ -= taken;
-        if (taken == end - position) {
-            orders |= ((1U << enclosing_order(open, position, k)) - 1) & ~((1U << k) - 1);
+        break_whole(child);
+    }
+    lower_.clear(child, position, k);
+    free_ -= std::uint64_t{1} << k;
+    finish_taking(child, k, from);
+}
+
+template <class Frame>
+void basic_buddy<Frame>::finish_taking(std::uint64_t child, unsigned k, unsigned from) noexcept {
+    lower_.note_taken(child, k, from, lower_view{*this});
+    note_change(child);
+}
+
+template <class Frame>
+unsigned basic_buddy<Frame>::count_promised(std::uint64_t child, unsigned position, unsigned k) const noexcept {
+    return count_free_between(promises_.words(child), position, position + (1U << k));
+}
+
+/// Clears the bits of a wholly free child that is no unit any more.
+template <class Frame>
+inline void basic_buddy<Frame>::empty_whole(std::uint64_t child) noexcept {
+    lower_.unmark(child, block_layer::all_orders);
+    lower_.fill(child, false);
+    free_ -= child_frames;
+    note_change(child);
+}
+
+/// Takes a free block of whole children; those that are not promised leave the upper layer, together where they can.
+template <class Frame>
+void basic_buddy<Frame>::take_children(std::uint64_t child, order o) noexcept {
+    const unsigned k = o.raw - child_order < child_order ? o.raw - child_order : child_order - 1;
+    const std::uint64_t end = child + o.pages().raw / child_frames;
+    for (std::uint64_t block = child; block < end; block += std::uint64_t{1} << k) {
+        if (is_free_block(upper_.words(unit_of(block) / child_frames), unit_of(block) % child_frames, k)) {
+            take_units(block, k);
+            continue;
+        }
+        for (std::uint64_t i = block; i < block + (std::uint64_t{1} << k); ++i) {
+            if (is_unit(i)) take_units(i, 0);
         }
     }
-    for (unsigned i = position / 64; i * 64 < end; ++i) words_[child][i] &= ~word_mask(i, position, end);
-    headers_[child].free = static_cast<std::uint16_t>(headers_[child].free - (end - position));
-    free_ -= end - position;
-    mark(child, headers_[child].free == 0 ? 0 : orders);
-    changed_.insert(child);
+    for (std::uint64_t i = child; i < end; ++i) {
+        if (promises_.any(i)) reserved_free_ -= count_free(promises_.words(i));
+        empty_whole(i);
+    }
 }
 
 template <class Frame>
@@ -198,60 +235,168 @@ void basic_buddy<Frame>::free(Frame block, order o) noexcept {
     LONGREACH_CHECK(is_aligned(block, o), "buddy.misaligned");
     LONGREACH_CHECK(managed_.contains(run<Frame>{block, o.pages()}), "buddy.foreign_frame");
     const std::uint64_t child = child_of(block);
-    if (o.raw < child_order) return give_part(child, position_of(block), o.raw);
-    for (std::uint64_t i = child; i < child + o.pages().raw / child_frames; ++i) {
-        LONGREACH_CHECK(headers_[i].free == 0, "buddy.double_free");
-        for (std::uint64_t& word : words_[i]) word = ~std::uint64_t{0};
-        headers_[i].free = child_frames;
-        const child_words open = unreserved(i);
-        unreserved_ += count_free(open);
-        if (is_whole(i)) {
-            superblocks_.insert({absolute(i), child_order});
-        } else {
-            mark(i, maximal_orders(open));
-        }
-        changed_.insert(i);
-    }
+    if (o.raw == child_order && !promises_.any(child)) return give_whole(child);
+    if (o.raw >= child_order) return give_children(child, o);
+    const unsigned position = position_of(block);
+    const bool given = lower_.set(child, position, o.raw);
+    LONGREACH_CHECK(given, "buddy.double_free");
     free_ += o.pages().raw;
+    const child_header& header = lower_.header(child);
+    if (header.promised != 0 || header.free == child_frames || tree_ != nullptr) {
+        return finish_giving(child, position, o.raw);
+    }
+    lower_.note_given(child, position, o.raw);
 }
 
 template <class Frame>
-void basic_buddy<Frame>::give_part(std::uint64_t child, unsigned position, unsigned k) noexcept {
-    const unsigned end = position + (1U << k);
-    for (unsigned i = position / 64; i * 64 < end; ++i) {
-        const std::uint64_t mask = word_mask(i, position, end);
-        LONGREACH_CHECK((words_[child][i] & mask) == 0, "buddy.double_free");
-        words_[child][i] |= mask;
+void basic_buddy<Frame>::finish_giving(std::uint64_t child, unsigned position, unsigned k) noexcept {
+    if (promises_.any(child)) {
+        reserved_free_ += count_promised(child, position, k);
+        index_promised(child);
+    } else if (lower_.header(child).free == child_frames) {
+        make_whole(child);
+    } else {
+        lower_.note_given(child, position, k);
     }
-    headers_[child].free = static_cast<std::uint16_t>(headers_[child].free + (end - position));
-    free_ += end - position;
-    changed_.insert(child);
-    if (is_whole(child)) {
-        unreserved_ += end - position;
-        mark(child, 0);
-        superblocks_.insert({absolute(child), child_order});
-        return;
+    note_change(child);
+}
+
+/// Marks what a child with promises has to offer.
+template <class Frame>
+void basic_buddy<Frame>::index_promised(std::uint64_t child) noexcept {
+    lower_.index(child, unreserved(child));
+}
+
+template <class Frame>
+void basic_buddy<Frame>::give_whole(std::uint64_t child) noexcept {
+    LONGREACH_CHECK(lower_.header(child).free == 0, "buddy.double_free");
+    forget_ready(child);
+    lower_.fill(child, true);
+    free_ += child_frames;
+    give_units(child, 0);
+    note_change(child);
+}
+
+template <class Frame>
+void basic_buddy<Frame>::give_children(std::uint64_t child, order o) noexcept {
+    const std::uint64_t end = child + o.pages().raw / child_frames;
+    bool promised = false;
+    for (std::uint64_t i = child; i < end; ++i) {
+        LONGREACH_CHECK(lower_.header(i).free == 0, "buddy.double_free");
+        forget_ready(i);
+        lower_.fill(i, true);
+        note_change(i);
+        if (!promises_.any(i)) continue;
+        promised = true;
+        reserved_free_ += count_free(promises_.words(i));
+        index_promised(i);
     }
-    const child_words open = unreserved(child);
-    unsigned given = 0;
-    for (unsigned i = position / 64; i * 64 < end; ++i) given += count_ones(open[i] & word_mask(i, position, end));
-    unreserved_ += given;
-    if (given == end - position) {
-        mark(child, headers_[child].orders | 1U << enclosing_order(open, position, k));
-    } else if (given != 0) {
-        mark(child, maximal_orders(open));
+    free_ += o.pages().raw;
+    const unsigned most = o.raw - child_order < child_order ? o.raw - child_order : child_order - 1;
+    const unsigned k = promised ? 0 : most;
+    for (std::uint64_t block = child; block < end; block += std::uint64_t{1} << k) {
+        if (!promised || !promises_.any(block)) give_units(block, k);
     }
 }
+
+/// Takes free frames of one word of a child: those in blocks of orders up to k that were cut from ones up to `from`.
+template <class Frame>
+void basic_buddy<Frame>::take_word(std::uint64_t child, unsigned i, std::uint64_t frames, unsigned k,
+                                   unsigned from) noexcept {
+    const unsigned count = count_ones(frames);
+    if (promises_.any(child)) {
+        reserved_free_ -= count_ones(promises_.words(child)[i] & frames);
+    } else if (lower_.header(child).free == child_frames && frames != 0) {
+        break_whole(child);
+    }
+    lower_.clear_word(child, i, frames, count);
+    lower_.note_taken(child, k, from, lower_view{*this});
+    free_ -= count;
+}
+
+/// Gives back frames of one word of a child; index_given() must follow.
+template <class Frame>
+void basic_buddy<Frame>::give_word(std::uint64_t child, unsigned i, std::uint64_t frames) noexcept {
+    if (frames == 0) return;
+    const bool given = lower_.set_word(child, i, frames, count_ones(frames));
+    LONGREACH_CHECK(given, "buddy.double_free");
+    if (promises_.any(child)) reserved_free_ += count_ones(promises_.words(child)[i] & frames);
+    free_ += count_ones(frames);
+}
+
+template <class Frame>
+void basic_buddy<Frame>::index_given(std::uint64_t child) noexcept {
+    if (!promises_.any(child) && lower_.header(child).free == child_frames) {
+        make_whole(child);
+    } else {
+        index_promised(child);
+    }
+    note_change(child);
+}
+
+template <class Frame>
+status basic_buddy<Frame>::allocate_run_at(run<Frame> frames) noexcept {
+    if (frames.empty() || !managed_.contains(frames)) return status::out_of_range;
+    bool free = true;
+    for_each_part(frames, [&](std::uint64_t child, unsigned first, unsigned end) {
+        if (end - first == child_frames) {
+            free = free && lower_.header(child).free == child_frames;
+            return;
+        }
+        for (unsigned i = first / 64; i * 64 < end; ++i) {
+            free = free && (~lower_.words(child)[i] & word_mask(i, first, end)) == 0;
+        }
+    });
+    if (!free) return status::occupied;
+    for_each_part(frames, [&](std::uint64_t child, unsigned first, unsigned end) {
+        if (end - first == child_frames) return take_children(child, order{child_order});
+        for (unsigned i = first / 64; i * 64 < end; ++i) {
+            take_word(child, i, word_mask(i, first, end), 0, block_place::unknown);
+        }
+        note_change(child);
+    });
+    return status::ok;
+}
+
+template <class Frame>
+status basic_buddy<Frame>::allocate_runs_at(std::span<const run<Frame>> runs, std::size_t& culprit) noexcept {
+    for (culprit = 0; culprit < runs.size(); ++culprit) {
+        const status taken = allocate_run_at(runs[culprit]);
+        if (taken == status::ok) continue;
+        for (std::size_t i = 0; i < culprit; ++i) free_run(runs[i]);
+        return taken;
+    }
+    return status::ok;
+}
+
+template <class Frame>
+void basic_buddy<Frame>::free_run(run<Frame> frames) noexcept {
+    LONGREACH_CHECK(!frames.empty() && managed_.contains(frames), "buddy.foreign_frame");
+    for_each_part(frames, [&](std::uint64_t child, unsigned first, unsigned end) {
+        if (end - first == child_frames) return give_children(child, order{child_order});
+        for (unsigned i = first / 64; i * 64 < end; ++i) give_word(child, i, word_mask(i, first, end));
+        index_given(child);
+    });
+}
+
+template <class Frame>
+void basic_buddy<Frame>::free_word(frame_word<Frame> word) noexcept {
+    LONGREACH_CHECK(is_aligned(word.first, order{6}), "buddy.misaligned");
+    if (word.frames == 0) return;
+    const std::uint64_t child = child_of(word.first);
+    LONGREACH_CHECK(managed_.contains(word.first + page_count{trailing_zeros(word.frames)}) &&
+                        managed_.contains(word.first + page_count{63 - leading_zeros(word.frames)}),
+                    "buddy.foreign_frame");
+    give_word(child, position_of(word.first) / 64, word.frames);
+    index_given(child);
+}
+
+// --------------------------------------------------------------------------------------------- promise
 
 template <class Frame>
 void basic_buddy<Frame>::promise(run<Frame> frames, bool wanted) noexcept {
-    frames = intersection(frames, managed_);
-    for (Frame f = frames.first; f < frames.end();) {
-        const std::uint64_t child = child_of(f);
-        const Frame next = frame_at(child, 0) + page_count{child_frames};
-        promise_part(child, position_of(f), next <= frames.end() ? child_frames : position_of(frames.end()), wanted);
-        f = next;
-    }
+    for_each_part(intersection(frames, managed_),
+                  [&](std::uint64_t child, unsigned first, unsigned end) { promise_part(child, first, end, wanted); });
 }
 
 /// Changes the promise of frames [first, end) of a child. Where no mask is left, a new promise is not made and a
@@ -263,61 +408,71 @@ void basic_buddy<Frame>::promise_part(std::uint64_t child, unsigned first, unsig
         const std::uint64_t mask = word_mask(i, first, end);
         promised[i] = wanted ? promised[i] | mask : promised[i] & ~mask;
     }
-    if (is_whole(child)) {
-        superblocks_.erase({absolute(child), child_order}, superblocks_.order_around(absolute(child)));
-    }
-    unreserved_ -= count_free(unreserved(child));
+    if (is_unit(child)) break_whole(child);
+    forget_ready(child);
+    const unsigned free = lower_.header(child).free;
+    reserved_free_ -= free - count_free(unreserved(child));
     if (!promises_.assign(child, promised)) {
         kept_every_promise_ = false;
         if (!wanted) (void)promises_.assign(child, child_words{});
     }
     const child_words open = unreserved(child);
-    unreserved_ += count_free(open);
+    reserved_free_ += free - count_free(open);
     if (promises_.any(child)) {
         promised_.insert(child);
     } else {
         promised_.erase(child);
     }
-    if (is_whole(child)) {
-        mark(child, 0);
-        superblocks_.insert({absolute(child), child_order});
+    if (count_free(open) == child_frames) {
+        make_whole(child);
     } else {
-        mark(child, maximal_orders(open));
+        lower_.index(child, open);
     }
-    changed_.insert(child);
+    note_change(child);
+}
+
+// ----------------------------------------------------------------------------------------------- check
+
+/// Whether a child is marked with every order that its units `open` make it serve.
+template <class Frame>
+bool basic_buddy<Frame>::marks_suffice(const block_layer& layer, std::uint64_t child,
+                                       const child_words& open) noexcept {
+    const unsigned needed = layer.is_snug(child) ? maximal_orders(open) : (1U << orders_present(open)) - 1;
+    return (needed & ~static_cast<unsigned>(layer.header(child).orders)) == 0;
 }
 
 template <class Frame>
 violation basic_buddy<Frame>::audit() const noexcept {
     std::uint64_t free = 0;
     std::uint64_t open_frames = 0;
-    for (std::uint64_t child = 0; child < child_count_; ++child) {
+    std::uint64_t queued = 0;
+    for (std::uint64_t child = 0; child < children(); ++child) {
         const std::uint64_t where = frame_at(child, 0).raw;
-        const unsigned count = count_free(words_[child]);
-        if (headers_[child].free != count) return {"buddy.I1", where};
-        const run<Frame> here = intersection(managed_, run<Frame>{frame_at(child, 0), page_count{child_frames}});
-        if (count_free_in(here).raw != count) return {"buddy.I2", where};
-        const bool indexed = superblocks_.order_around(absolute(child)) != 0;
-        if (indexed != is_whole(child)) return {"buddy.I3", where};
+        const unsigned count = count_free(lower_.words(child));
+        if (count_free_in(managed_part(child)).raw != count) return {"buddy.I1", where};
         const child_words open = unreserved(child);
-        const unsigned present = indexed ? 0 : maximal_orders(open);
-        if ((present & ~static_cast<unsigned>(headers_[child].orders)) != 0) return {"buddy.I4", where};
-        for (unsigned k = 0; k < child_order; ++k) {
-            if (by_order_[k].test(child) != ((headers_[child].orders >> k & 1) != 0)) return {"buddy.I4", where};
-        }
-        if (promised_.test(child) != promises_.any(child)) return {"buddy.I6", where};
+        const unsigned open_count = count_free(open);
+        const bool whole = open_count == child_frames && !promises_.any(child);
+        if (is_unit(child) != whole) return {"buddy.I2", where};
+        if (!whole && !marks_suffice(lower_, child, open)) return {"buddy.I3", where};
+        if (promised_.test(child) != promises_.any(child)) return {"buddy.I5", where};
         free += count;
-        open_frames += count_free(open);
+        open_frames += open_count;
+        queued += (lower_.header(child).flags & child_header::queued) != 0;
     }
-    if (free != free_) return {"buddy.I5", free};
-    if (open_frames != unreserved_) return {"buddy.I5", open_frames};
-    for (const bit_tree& tree : by_order_) {
-        if (const violation broken = tree.audit()) return broken;
+    for (std::uint64_t group = 0; group < upper_.children(); ++group) {
+        if (!marks_suffice(upper_, group, upper_.words(group))) return {"buddy.I3", group};
     }
+    if (free != free_) return {"buddy.I4", free};
+    if (free - open_frames != reserved_free_) return {"buddy.I4", free - open_frames};
+    if (queued != queued_) return {"buddy.I6", queued};
+    for (unsigned i = 0; i < queued_; ++i) {
+        if ((lower_.header(queue_[i]).flags & child_header::queued) == 0) return {"buddy.I6", queue_[i]};
+    }
+    if (const violation broken = lower_.audit()) return broken;
+    if (const violation broken = upper_.audit()) return broken;
     if (const violation broken = promised_.audit()) return broken;
-    if (const violation broken = changed_.audit()) return broken;
-    if (const violation broken = promises_.audit()) return broken;
-    return superblocks_.audit();
+    return promises_.audit();
 }
 
 LONGREACH_NAMESPACE_END

@@ -14,7 +14,7 @@ auto ca_paging<Page, Frame>::carve_pieces(std::span<std::byte> memory) noexcept 
     const std::size_t alignment = alignof(piece_type);
     const std::size_t room = memory.size() < alignment ? 0 : (memory.size() - alignment) / sizeof(piece_type);
     LONGREACH_CHECK(room > 0, "ca_paging.memory");
-    return detail::carver(memory).template take<piece_type>(room);
+    return detail::memory_carver(memory).template take<piece_type>(room);
 }
 
 template <class Page, class Frame>

@@ -164,22 +164,10 @@ bool ca_paging<Page, Frame>::place_anchored(const wish& w) noexcept {
     return false;
 }
 
-/// Start of the shortest cluster, the lowest address among equals, that can hold the pages with page and frame equal
-/// modulo `modulus`. Looks at every cluster that is long enough, unless one fits exactly.
+/// A place for the pages with page and frame equal modulo `modulus`.
 template <class Page, class Frame>
 std::optional<Frame> ca_paging<Page, Frame>::best_fit(run<Page> pages, std::uint64_t modulus) noexcept {
-    std::optional<Frame> best;
-    page_count least{~std::uint64_t{0}};
-    Frame from = frames_.managed().first;
-    while (const std::optional<run<Frame>> cluster = clusters_.next(from, pages.count)) {
-        from = cluster->end();
-        const page_count pad = padding(pages.first, cluster->first, modulus);
-        if (cluster->count < pad + pages.count || cluster->count >= least) continue;
-        best = cluster->first + pad;
-        least = cluster->count;
-        if (least == pages.count) break;  // no cluster fits better, and none that does lies lower
-    }
-    return best;
+    return clusters_.best_fit({pages.count, modulus, pages.first.raw});
 }
 
 LONGREACH_NAMESPACE_END

@@ -93,9 +93,35 @@ inline constexpr std::array<std::uint64_t, 7> block_starts{
     return orders;
 }
 
+/// Position (0 to 511) of the first free block of order k (0 to 8), or 512 where there is none.
+[[nodiscard]] constexpr unsigned find_block(const child_words& words, unsigned k) noexcept {
+    if (k < 6) {
+        for (unsigned i = 0; i < words.size(); ++i) {
+            const std::uint64_t found = detail::free_blocks(words[i], k);
+            if (found != 0) return i * 64 + trailing_zeros(found);
+        }
+        return child_frames;
+    }
+    const std::uint64_t found = detail::free_blocks(full_words(words), k - 6);
+    return found == 0 ? child_frames : trailing_zeros(found) * 64;
+}
+
+/// Number of orders, from 0 up to 8, of which the child has a free block: 0 where nothing is free, 9 at most.
+[[nodiscard]] constexpr unsigned orders_present(const child_words& words) noexcept {
+    unsigned present = 0;
+    while (present < child_order && find_block(words, present) != child_frames) ++present;
+    return present;
+}
+
+/// The order-k block (0 to 5) at `position` as a mask of its word.
+[[nodiscard]] constexpr std::uint64_t block_mask(unsigned position, unsigned k) noexcept {
+    return ((std::uint64_t{1} << (1U << k)) - 1) << (position % 64);
+}
+
 /// Whether the order-k block (0 to 9) at `position`, a multiple of 2^k, is wholly free.
-[[nodiscard]] constexpr bool is_free_block(const child_words& words, unsigned position, unsigned k) noexcept {
-    if (k < 6) return (words[position / 64] >> (position % 64) & low_mask(1U << k)) == low_mask(1U << k);
+[[nodiscard, gnu::always_inline]] constexpr bool is_free_block(const child_words& words, unsigned position,
+                                                               unsigned k) noexcept {
+    if (k < 6) return (~words[position / 64] & block_mask(position, k)) == 0;
     for (unsigned i = position / 64; i < (position + (1U << k)) / 64; ++i) {
         if (words[i] != ~std::uint64_t{0}) return false;
     }
@@ -108,11 +134,60 @@ inline constexpr std::array<std::uint64_t, 7> block_starts{
     return k;
 }
 
+/// Position of the first free frame at or after `from`, or 512.
+[[nodiscard]] constexpr unsigned next_free(const child_words& words, unsigned from) noexcept {
+    for (unsigned i = from / 64; i < words.size(); ++i) {
+        const std::uint64_t rest = i == from / 64 ? words[i] & ~low_mask(from % 64) : words[i];
+        if (rest != 0) return i * 64 + trailing_zeros(rest);
+    }
+    return child_frames;
+}
+
+/// Position of the first frame at or after `from` that is not free, or 512.
+[[nodiscard]] constexpr unsigned next_used(const child_words& words, unsigned from) noexcept {
+    for (unsigned i = from / 64; i < words.size(); ++i) {
+        const std::uint64_t rest = i == from / 64 ? ~words[i] & ~low_mask(from % 64) : ~words[i];
+        if (rest != 0) return i * 64 + trailing_zeros(rest);
+    }
+    return child_frames;
+}
+
 /// The part of bits [first, end) of a child that lies in word i, as a mask of that word.
 [[nodiscard]] constexpr std::uint64_t word_mask(unsigned i, unsigned first, unsigned end) noexcept {
     const unsigned low = first > i * 64 ? first - i * 64 : 0;
     const unsigned high = end > i * 64 ? end - i * 64 : 0;
     return low >= 64 ? 0 : low_mask(high) & ~low_mask(low);
+}
+
+/// Set bits among [first, end).
+[[nodiscard]] constexpr unsigned count_free_between(const child_words& words, unsigned first, unsigned end) noexcept {
+    unsigned total = 0;
+    for (unsigned i = first / 64; i * 64 < end; ++i) total += count_ones(words[i] & word_mask(i, first, end));
+    return total;
+}
+
+/// One above the last frame before `end` that is not free, or 0.
+[[nodiscard]] constexpr unsigned after_last_used(const child_words& words, unsigned end) noexcept {
+    for (unsigned i = (end + 63) / 64; i-- > 0;) {
+        const std::uint64_t used = ~words[i] & word_mask(i, 0, end);
+        if (used != 0) return i * 64 + 64 - leading_zeros(used);
+    }
+    return 0;
+}
+
+/// How many maximal free blocks of order k (0 to 8) the child holds.
+[[nodiscard]] constexpr unsigned count_maximal_blocks(const child_words& words, unsigned k) noexcept {
+    if (k >= 6) {
+        const unsigned full = full_words(words);
+        return count_ones(
+            detail::without_parents(detail::free_blocks(full, k - 6), detail::free_blocks(full, k - 5), 1U << (k - 6)));
+    }
+    unsigned total = 0;
+    for (const std::uint64_t word : words) {
+        total += count_ones(
+            detail::without_parents(detail::free_blocks(word, k), detail::free_blocks(word, k + 1), 1U << k));
+    }
+    return total;
 }
 
 LONGREACH_NAMESPACE_END

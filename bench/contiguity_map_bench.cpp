@@ -1,108 +1,169 @@
 // SPDX-License-Identifier: MIT
-// The contiguity map over 8 GiB with scattered holes: what a change costs, what a question costs.
+// The contiguity map over zones of which every second 4 MiB unit, drawn at random, is in use: what a change costs it
+// and what a question costs.
 //
-// Counters: metadata_per_frame (bytes), clusters (maximal free runs), longest (frames).
+// BM_change flips one unit of the buddy: `alone` without a map; `queued` with a map that only notes the change, because
+// the same few units flip again and again; `followed` with random units, so that the map takes up 64 changed children
+// at a time. The map's share is the difference to `alone`. Questions find the map up to date, except in
+// BM_change_then_next. Counters: bytes_per_frame (of the map), with_buddy (of both), clusters (maximal free runs),
+// longest (frames).
 
 #include <benchmark/benchmark.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <longreach/allocator/contiguity_map.hpp>
+#include <longreach/workloads/random.hpp>
+#include <map>
+#include <memory>
+#include <new>
 #include <optional>
-#include <random>
+#include <span>
 #include <vector>
 
 namespace {
 
 using namespace longreach;
 
-struct zone {
-    /// Of every 64 blocks of this order about `used` are in use, at random.
-    zone(std::uint64_t frame_count, order hole, unsigned used)
+constexpr order unit{10};  // 4 MiB
+constexpr std::uint64_t gib = std::uint64_t{1} << 18;
+constexpr std::size_t places = 1 << 16;
+
+/// Memory that is not touched before it is used.
+class raw_memory {
+  public:
+    explicit raw_memory(std::size_t size) : size_(size), start_(static_cast<std::byte*>(std::malloc(size))) {
+        if (start_ == nullptr) throw std::bad_alloc();
+    }
+    [[nodiscard]] std::span<std::byte> bytes() const { return {start_.get(), size_}; }
+
+  private:
+    struct release {
+        void operator()(std::byte* memory) const { std::free(memory); }
+    };
+    std::size_t size_;
+    std::unique_ptr<std::byte, release> start_;
+};
+
+struct half_used_zone {
+    explicit half_used_zone(std::uint64_t frame_count)
         : memory(buddy::required_bytes({frame_count})),
           map_memory(contiguity_map::required_bytes({frame_count})),
-          frames({pfn{0}, {frame_count}}, memory),
-          clusters(frames, map_memory) {
-        for (std::uint64_t f = 0; f < frame_count; f += hole.pages().raw) {
-            if (random() % 64 < used) benchmark::DoNotOptimize(frames.allocate_at(pfn{f}, hole));
+          frames({pfn{0}, {frame_count}}, memory.bytes()) {
+        random_numbers random(1);
+        for (std::uint64_t f = 0; f < frame_count; f += unit.pages().raw) {
+            if (random.below(2) == 0) benchmark::DoNotOptimize(frames.allocate_at(pfn{f}, unit));
         }
-        clusters.refresh();
+        for (pfn& f : at) f = align_down(pfn{random.below(frame_count)}, unit);
+        clusters.emplace(frames, map_memory.bytes());
+    }
+
+    void flip(pfn f) {
+        if (frames.is_free(f, unit)) {
+            benchmark::DoNotOptimize(frames.allocate_at(f, unit));
+        } else {
+            frames.free(f, unit);
+        }
     }
 
     void report(benchmark::State& state) {
+        if (!clusters) clusters.emplace(frames, map_memory.bytes());
         std::uint64_t count = 0;
-        pfn from{0};
-        while (const std::optional<frame_run> next = clusters.next(from, page_count{1})) {
-            ++count;
-            from = next->end();
-        }
-        const std::optional<frame_run> longest = clusters.longest();
-        state.counters["metadata_per_frame"] =
-            static_cast<double>(map_memory.size()) / static_cast<double>(frames.managed().count.raw);
+        clusters->for_each([&count](frame_run) { ++count; });
+        const double all = static_cast<double>(frames.managed().count.raw);
+        state.counters["bytes_per_frame"] = static_cast<double>(map_memory.bytes().size()) / all;
+        state.counters["with_buddy"] = static_cast<double>(map_memory.bytes().size() + memory.bytes().size()) / all;
         state.counters["clusters"] = static_cast<double>(count);
+        const std::optional<frame_run> longest = clusters->longest();
         state.counters["longest"] = static_cast<double>(longest ? longest->count.raw : 0);
     }
 
-    std::vector<std::byte> memory;
-    std::vector<std::byte> map_memory;
+    raw_memory memory;
+    raw_memory map_memory;
     buddy frames;
-    contiguity_map clusters;
-    std::mt19937_64 random{1};
+    std::optional<contiguity_map> clusters;
+    std::vector<pfn> at = std::vector<pfn>(places);
 };
 
-constexpr std::uint64_t gib = std::uint64_t{1} << 18;
+/// Zones are made once, as making one of 8 TiB takes seconds.
+half_used_zone& zone_of(std::uint64_t frame_count) {
+    static std::map<std::uint64_t, std::unique_ptr<half_used_zone>> zones;
+    std::unique_ptr<half_used_zone>& zone = zones[frame_count];
+    if (!zone) zone = std::make_unique<half_used_zone>(frame_count);
+    return *zone;
+}
 
-/// A frame changes hands and the map hears of it at once.
-void BM_update(benchmark::State& state, std::uint64_t frames, order hole) {
-    zone z(frames, hole, 16);
-    std::vector<pfn> targets(4096);
-    for (pfn& f : targets) f = pfn{z.random() % frames};
+enum class follow { alone, queued, followed };
+
+void BM_change(benchmark::State& state, std::uint64_t frames, follow how) {
+    half_used_zone& zone = zone_of(frames);
+    if (how == follow::alone) zone.clusters.reset();
+    const std::size_t mask = how == follow::followed ? places - 1 : 15;
+    std::size_t i = 0;
+    for (auto _ : state) zone.flip(zone.at[i++ & mask]);
+    zone.report(state);
+}
+
+void BM_change_then_next(benchmark::State& state, std::uint64_t frames, std::uint64_t units) {
+    half_used_zone& zone = zone_of(frames);
     std::size_t i = 0;
     for (auto _ : state) {
-        const pfn f = targets[i++ % targets.size()];
-        if (z.frames.is_free(f, base_order)) {
-            benchmark::DoNotOptimize(z.frames.allocate_at(f, base_order));
-        } else {
-            z.frames.free(f, base_order);
-        }
-        z.clusters.refresh();
+        zone.flip(zone.at[i & (places - 1)]);
+        benchmark::DoNotOptimize(zone.clusters->next(zone.at[++i & (places - 1)], page_count{units << unit.raw}));
     }
-    z.report(state);
+    zone.report(state);
 }
 
-void BM_next(benchmark::State& state, std::uint64_t frames, order hole, std::uint64_t least) {
-    zone z(frames, hole, 16);
-    std::vector<pfn> starts(4096);
-    for (pfn& f : starts) f = pfn{z.random() % frames};
+void BM_next_fit(benchmark::State& state, std::uint64_t frames, std::uint64_t units) {
+    half_used_zone& zone = zone_of(frames);
+    zone.clusters->refresh();
     std::size_t i = 0;
-    for (auto _ : state) benchmark::DoNotOptimize(z.clusters.next(starts[i++ % starts.size()], page_count{least}));
-    z.report(state);
+    for (auto _ : state) {
+        zone.clusters->set_rover(zone.at[i++ & (places - 1)]);
+        benchmark::DoNotOptimize(zone.clusters->next_fit(page_count{units << unit.raw}));
+    }
+    zone.report(state);
 }
 
-void BM_longest(benchmark::State& state, std::uint64_t frames, order hole) {
-    zone z(frames, hole, 16);
-    for (auto _ : state) benchmark::DoNotOptimize(z.clusters.longest());
-    z.report(state);
+void BM_best_fit(benchmark::State& state, std::uint64_t frames, std::uint64_t units) {
+    half_used_zone& zone = zone_of(frames);
+    zone.clusters->refresh();
+    for (auto _ : state) benchmark::DoNotOptimize(zone.clusters->best_fit(page_count{units << unit.raw}));
+    zone.report(state);
 }
 
-void BM_around(benchmark::State& state, std::uint64_t frames, order hole) {
-    zone z(frames, hole, 1);
-    std::vector<pfn> places(4096);
-    for (pfn& f : places) f = pfn{z.random() % frames};
+void BM_worst_fit(benchmark::State& state, std::uint64_t frames, std::uint64_t units) {
+    half_used_zone& zone = zone_of(frames);
+    zone.clusters->refresh();
+    for (auto _ : state) benchmark::DoNotOptimize(zone.clusters->worst_fit(page_count{units << unit.raw}));
+    zone.report(state);
+}
+
+void BM_around(benchmark::State& state, std::uint64_t frames) {
+    half_used_zone& zone = zone_of(frames);
+    zone.clusters->refresh();
     std::size_t i = 0;
-    for (auto _ : state) benchmark::DoNotOptimize(z.clusters.around(places[i++ % places.size()]));
-    z.report(state);
+    for (auto _ : state) benchmark::DoNotOptimize(zone.clusters->around(zone.at[i++ & (places - 1)]));
+    zone.report(state);
 }
 
-BENCHMARK_CAPTURE(BM_update, 8GiB_4KiB_holes, 8 * gib, base_order);
-BENCHMARK_CAPTURE(BM_update, 8GiB_2MiB_holes, 8 * gib, superpage_order);
-BENCHMARK_CAPTURE(BM_update, 1TiB_2MiB_holes, 1024 * gib, superpage_order);
-BENCHMARK_CAPTURE(BM_next, 8GiB_4KiB_holes_least_64KiB, 8 * gib, base_order, 16);
-BENCHMARK_CAPTURE(BM_next, 8GiB_2MiB_holes_least_16MiB, 8 * gib, superpage_order, 4096);
-BENCHMARK_CAPTURE(BM_next, 1TiB_2MiB_holes_least_64MiB, 1024 * gib, superpage_order, 16384);
-BENCHMARK_CAPTURE(BM_longest, 8GiB_4KiB_holes, 8 * gib, base_order);
-BENCHMARK_CAPTURE(BM_longest, 8GiB_2MiB_holes, 8 * gib, superpage_order);
-BENCHMARK_CAPTURE(BM_longest, 1TiB_2MiB_holes, 1024 * gib, superpage_order);
-BENCHMARK_CAPTURE(BM_around, 8GiB_2MiB_holes, 8 * gib, superpage_order);
+// Runs of 2, 8 and 24 units: common, rare (one start in 256), and longer than any.
+#define LONGREACH_MAP_BENCHES(geometry, frames)                                  \
+    BENCHMARK_CAPTURE(BM_change, geometry##_alone, frames, follow::alone);       \
+    BENCHMARK_CAPTURE(BM_change, geometry##_queued, frames, follow::queued);     \
+    BENCHMARK_CAPTURE(BM_change, geometry##_followed, frames, follow::followed); \
+    BENCHMARK_CAPTURE(BM_change_then_next, geometry##_2_units, frames, 2);       \
+    BENCHMARK_CAPTURE(BM_next_fit, geometry##_2_units, frames, 2);               \
+    BENCHMARK_CAPTURE(BM_next_fit, geometry##_8_units, frames, 8);               \
+    BENCHMARK_CAPTURE(BM_next_fit, geometry##_24_units, frames, 24);             \
+    BENCHMARK_CAPTURE(BM_best_fit, geometry##_2_units, frames, 2);               \
+    BENCHMARK_CAPTURE(BM_best_fit, geometry##_8_units, frames, 8);               \
+    BENCHMARK_CAPTURE(BM_worst_fit, geometry##_2_units, frames, 2);              \
+    BENCHMARK_CAPTURE(BM_around, geometry, frames)
+
+LONGREACH_MAP_BENCHES(8GiB, 8 * gib);
+LONGREACH_MAP_BENCHES(1TiB, 1024 * gib);
+LONGREACH_MAP_BENCHES(8TiB, 8192 * gib);
 
 }  // namespace

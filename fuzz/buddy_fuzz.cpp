@@ -6,12 +6,12 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "../tests/model/zone_trial.hpp"
+#include "../tests/model/zone_script.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace longreach::model;
-    const zone_script script(data, size, zone_operation::kinds_of_buddy);
-    if (const auto told = run_script(script, false, 256)) {
+    zone_script script(data, size, false);
+    if (const auto told = perform_all(script.setting(), script.operations(256), false)) {
         std::fprintf(stderr, "%s\n", told->c_str());
         std::abort();
     }

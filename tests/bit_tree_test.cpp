@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <iterator>
 #include <longreach/allocator/bit_tree.hpp>
 #include <random>
 #include <set>
@@ -56,6 +57,46 @@ TEST(bit_tree, finds_a_single_member_from_every_start) {
     }
 }
 
+TEST(bit_tree, finds_the_last_member_at_or_below_every_start) {
+    for (const std::uint64_t size : sizes) {
+        for (const std::uint64_t member : {std::uint64_t{0}, size / 2, size - 1}) {
+            owned_tree t(size);
+            EXPECT_EQ(t.tree.last(size - 1), size) << "there is none";
+            t.tree.insert(member);
+            EXPECT_EQ(t.tree.last(size - 1), member);
+            EXPECT_EQ(t.tree.last(member), member);
+            if (member != 0) {
+                EXPECT_EQ(t.tree.last(member - 1), size);
+            }
+        }
+    }
+}
+
+TEST(bit_tree, clear_removes_every_member_and_no_word_of_anybody_else) {
+    for (const std::uint64_t size : sizes) {
+        std::vector<std::uint64_t> words(bit_tree::required_words(size) + 1, ~std::uint64_t{0});
+        bit_tree tree(size, words);
+        for (std::uint64_t i = 0; i < size; i += 1 + i / 3) tree.insert(i);
+        tree.clear();
+        EXPECT_TRUE(tree.empty());
+        EXPECT_EQ(tree.first(0), size);
+        EXPECT_FALSE(tree.audit());
+        EXPECT_EQ(words.back(), ~std::uint64_t{0});
+    }
+    bit_tree nothing;
+    nothing.clear();
+    EXPECT_TRUE(nothing.empty());
+}
+
+TEST(bit_tree, shows_64_members_at_a_time) {
+    owned_tree t(200);
+    for (const std::uint64_t i : {0U, 63U, 64U, 199U}) t.tree.insert(i);
+    EXPECT_EQ(t.tree.word(0), std::uint64_t{1} << 63 | 1);
+    EXPECT_EQ(t.tree.word(1), 1U);
+    EXPECT_EQ(t.tree.word(2), 0U);
+    EXPECT_EQ(t.tree.word(3), std::uint64_t{1} << 7);
+}
+
 TEST(bit_tree, inserting_twice_and_erasing_the_absent_change_nothing) {
     owned_tree t(5000);
     t.tree.insert(4999);
@@ -85,7 +126,11 @@ TEST(bit_tree, agrees_with_a_sorted_set_under_random_use) {
             const std::uint64_t from = random() % size;
             const auto next = expected.lower_bound(from);
             ASSERT_EQ(t.tree.first(from), next == expected.end() ? size : *next);
+            ASSERT_EQ(t.tree.first(), expected.empty() ? size : *expected.begin());
+            const auto above = expected.upper_bound(from);
+            ASSERT_EQ(t.tree.last(from), above == expected.begin() ? size : *std::prev(above));
             ASSERT_EQ(t.tree.test(from), expected.contains(from));
+            ASSERT_EQ(t.tree.word(from / 64) >> (from % 64) & 1, expected.contains(from) ? 1U : 0U);
             ASSERT_EQ(t.tree.empty(), expected.empty());
         }
         EXPECT_FALSE(t.tree.audit());

@@ -9,9 +9,7 @@
 namespace longreach {
 namespace {
 
-RC_GTEST_PROP(buddy_property, any_sequence_of_operations_leaves_it_equal_to_the_model, ()) {
-    model::check_zone<false>();
-}
+RC_GTEST_PROP(buddy_property, any_sequence_of_operations_leaves_it_equal_to_the_model, ()) { model::check_zone(false); }
 
 }  // namespace
 }  // namespace longreach

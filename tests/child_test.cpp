@@ -26,6 +26,28 @@ unsigned slow_maximal_block(const child_words& words, unsigned k) {
     return child_frames;
 }
 
+unsigned slow_block(const child_words& words, unsigned k) {
+    for (unsigned position = 0; position < child_frames; position += 1U << k) {
+        if (slow_free_block(words, position, k)) return position;
+    }
+    return child_frames;
+}
+
+unsigned slow_count_maximal(const child_words& words, unsigned k) {
+    unsigned total = 0;
+    for (unsigned position = 0; position < child_frames; position += 1U << k) {
+        const unsigned parent = position & ~((2U << k) - 1);
+        total += slow_free_block(words, position, k) && !slow_free_block(words, parent, k + 1);
+    }
+    return total;
+}
+
+/// The first frame from `from` to `end` that is free, or not; `end` where there is none.
+unsigned slow_first(const child_words& words, unsigned from, unsigned end, bool free) {
+    while (from < end && is_set(words, from) != free) ++from;
+    return from;
+}
+
 /// Children of very different density, with long and short runs.
 child_words random_child(std::mt19937_64& random) {
     child_words words{};
@@ -70,6 +92,46 @@ TEST(child, agrees_with_counting_frame_by_frame_on_random_children) {
             ASSERT_EQ(enclosing_order(words, position, k), around);
         }
     }
+}
+
+TEST(child, finds_and_counts_in_parts_of_a_child_as_a_walk_over_its_frames_does) {
+    std::mt19937_64 random(2);
+    for (int i = 0; i < 1500; ++i) {
+        const child_words words = random_child(random);
+        unsigned present = 0;
+        for (unsigned k = 0; k < child_order; ++k) {
+            const unsigned expected = slow_block(words, k);
+            ASSERT_EQ(find_block(words, k), expected) << "order " << k;
+            ASSERT_EQ(count_maximal_blocks(words, k), slow_count_maximal(words, k)) << "order " << k;
+            if (expected != child_frames) present = k + 1;
+        }
+        ASSERT_EQ(orders_present(words), present);
+        const unsigned from = static_cast<unsigned>(random() % child_frames);
+        const unsigned end = from + static_cast<unsigned>(random() % (child_frames + 1 - from));
+        ASSERT_EQ(next_free(words, from), slow_first(words, from, child_frames, true));
+        ASSERT_EQ(next_used(words, from), slow_first(words, from, child_frames, false));
+        unsigned count = 0;
+        unsigned after_used = 0;
+        for (unsigned f = 0; f < end; ++f) {
+            if (f >= from) count += is_set(words, f);
+            if (!is_set(words, f)) after_used = f + 1;
+        }
+        ASSERT_EQ(count_free_between(words, from, end), count);
+        ASSERT_EQ(after_last_used(words, end), after_used);
+    }
+}
+
+TEST(child, nothing_lies_beyond_its_end) {
+    child_words all{};
+    EXPECT_EQ(next_free(all, child_frames), child_frames);
+    EXPECT_EQ(next_free(all, 0), child_frames);
+    EXPECT_EQ(after_last_used(all, child_frames), child_frames);
+    for (auto& word : all) word = ~std::uint64_t{0};
+    EXPECT_EQ(next_used(all, 0), child_frames);
+    EXPECT_EQ(next_used(all, child_frames), child_frames);
+    EXPECT_EQ(after_last_used(all, child_frames), 0U);
+    EXPECT_EQ(orders_present(all), child_order);
+    EXPECT_EQ(count_free_between(all, 0, child_frames), child_frames);
 }
 
 TEST(child, a_wholly_free_child_has_no_block_below_its_own_order) {

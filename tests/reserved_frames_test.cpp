@@ -15,8 +15,10 @@ namespace {
 
 struct owned_promises {
     explicit owned_promises(std::size_t children)
-        : state(children), masks(reserved_frames::mask_count(children)), promises(state, masks) {}
-    std::vector<std::uint16_t> state;
+        : headers(children), masks(reserved_frames::mask_count(children)), promises(headers, masks) {}
+    std::uint16_t& state(std::uint64_t child) { return headers[child].promised; }
+
+    std::vector<child_header> headers;
     std::vector<child_words> masks;
     reserved_frames promises;
 };
@@ -92,11 +94,48 @@ TEST(reserved_frames, has_as_many_masks_as_its_numbers_can_name_and_no_more) {
     EXPECT_EQ(reserved_frames::mask_count(std::uint64_t{1} << 30), 0xfffdU);
 }
 
+TEST(reserved_frames, forgotten_masks_can_all_be_used_again) {
+    owned_promises p(100);
+    const std::size_t masks = reserved_frames::mask_count(100);
+    for (std::uint64_t c = 0; c < masks; ++c) ASSERT_TRUE(p.promises.assign(c, words_of(1, 2)));
+    ASSERT_TRUE(p.promises.assign(0, none));
+    for (child_header& header : p.headers) header = {};
+    p.promises.forget();
+    EXPECT_FALSE(p.promises.audit());
+    for (std::uint64_t c = 0; c < masks; ++c)
+        ASSERT_TRUE(p.promises.assign(c, words_of(static_cast<unsigned>(c) + 1, 501)));
+    EXPECT_FALSE(p.promises.assign(99, words_of(1, 2)));
+    EXPECT_EQ(p.promises.words(7), words_of(8, 501));
+    EXPECT_FALSE(p.promises.audit());
+}
+
+TEST(reserved_frames, memory_of_masks_may_hold_anything_before) {
+    owned_promises p(40);
+    for (child_words& mask : p.masks) mask = words_of(17, 400);
+    EXPECT_FALSE(p.promises.audit());
+    EXPECT_TRUE(p.promises.assign(1, words_of(3, 4)));
+    EXPECT_TRUE(p.promises.assign(1, none));
+    EXPECT_TRUE(p.promises.assign(2, words_of(3, 4)));
+    EXPECT_FALSE(p.promises.audit());
+}
+
+TEST(reserved_frames, without_any_mask_only_whole_children_are_promised) {
+    std::vector<child_header> headers(4);
+    reserved_frames promises(headers, {});
+    EXPECT_TRUE(promises.assign(1, whole));
+    EXPECT_FALSE(promises.assign(1, words_of(0, 100)));
+    EXPECT_FALSE(promises.assign(2, words_of(0, 100)));
+    EXPECT_EQ(promises.words(1), whole);
+    EXPECT_TRUE(promises.assign(1, none));
+    EXPECT_FALSE(promises.any(1));
+    EXPECT_FALSE(promises.audit());
+}
+
 TEST(reserved_frames, audit_finds_a_mask_that_two_children_share_I1) {
     owned_promises p(40);
     ASSERT_TRUE(p.promises.assign(3, words_of(1, 2)));
     ASSERT_TRUE(p.promises.assign(9, words_of(1, 2)));
-    p.state[9] = p.state[3];
+    p.state(9) = p.state(3);
     EXPECT_EQ(p.promises.audit().label, std::string_view("reserved_frames.I1"));
     EXPECT_EQ(p.promises.audit().where, 9U);
 }
@@ -104,19 +143,22 @@ TEST(reserved_frames, audit_finds_a_mask_that_two_children_share_I1) {
 TEST(reserved_frames, audit_finds_a_mask_that_is_nowhere_I1) {
     owned_promises p(40);
     ASSERT_TRUE(p.promises.assign(3, words_of(1, 2)));
-    p.state[3] = 0xffff;
+    p.state(3) = 0;
     EXPECT_EQ(p.promises.audit().label, std::string_view("reserved_frames.I1"));
 }
 
 TEST(reserved_frames, audit_finds_a_number_that_names_no_mask_I1) {
     owned_promises p(40);
-    p.state[5] = 0x7fff;
+    p.state(5) = 0x7fff;
     EXPECT_EQ(p.promises.audit().label, std::string_view("reserved_frames.I1"));
 }
 
 TEST(reserved_frames, audit_finds_a_circle_of_free_masks_I1) {
     owned_promises p(40);
-    p.masks[5][0] = 2;
+    for (std::uint64_t c = 0; c < 3; ++c) ASSERT_TRUE(p.promises.assign(c, words_of(1, 2)));
+    for (std::uint64_t c = 0; c < 3; ++c) ASSERT_TRUE(p.promises.assign(c, none));
+    ASSERT_FALSE(p.promises.audit());
+    p.masks[0][0] = 3;  // the last free mask is followed by the first
     EXPECT_EQ(p.promises.audit().label, std::string_view("reserved_frames.I1"));
 }
 
@@ -124,7 +166,7 @@ TEST(reserved_frames, audit_finds_a_mask_that_is_empty_or_full_I2) {
     for (const child_words& words : {none, whole}) {
         owned_promises p(40);
         ASSERT_TRUE(p.promises.assign(3, words_of(1, 2)));
-        p.masks[p.state[3]] = words;
+        p.masks[0] = words;  // the first that was needed
         EXPECT_EQ(p.promises.audit().label, std::string_view("reserved_frames.I2"));
         EXPECT_EQ(p.promises.audit().where, 3U);
     }

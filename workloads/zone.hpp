@@ -10,6 +10,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "../allocator/buddy.hpp"
@@ -47,7 +48,7 @@ class simulated_zone {
   public:
     explicit simulated_zone(page_count size)
         : frame_bits_(basic_buddy<Frame>::required_bytes(size)),
-          frames_({Frame{0}, size}, frame_bits_.bytes()),
+          frames_({Frame{0}, size}, frame_bits_.bytes(), {block_choice::smallest}),
           cluster_tree_(basic_contiguity_map<Frame>::required_bytes(size)),
           clusters_(frames_, cluster_tree_.bytes()) {}
     simulated_zone(const simulated_zone&) = delete;
@@ -69,16 +70,26 @@ class simulated_zone {
             const status taken = frames_.allocate_at(f, size);
             LONGREACH_CHECK(taken == status::ok, "simulated_zone.pin");
         }
+        pinned_ = std::move(blocks);
+    }
+
+    /// The 2 MiB blocks that the hog took, in the order of the draw.
+    [[nodiscard]] std::span<const Frame> pinned() const noexcept { return pinned_; }
+
+    /// Hands every free run as it is now, in address order, to `visit(run<Frame>)`.
+    template <class Visit>
+    void for_each_free_run(Visit&& visit) {
+        Frame from = frames_.managed().first;
+        while (const auto cluster = clusters_.next(from, page_count{1})) {
+            visit(*cluster);
+            from = cluster->end();
+        }
     }
 
     /// Lengths of the free runs as they are now, longest first.
     [[nodiscard]] std::vector<std::uint64_t> free_runs() {
         std::vector<std::uint64_t> lengths;
-        Frame from = frames_.managed().first;
-        while (const auto cluster = clusters_.next(from, page_count{1})) {
-            lengths.push_back(cluster->count.raw);
-            from = cluster->end();
-        }
+        for_each_free_run([&](run<Frame> cluster) { lengths.push_back(cluster.count.raw); });
         std::sort(lengths.begin(), lengths.end(), std::greater<>());
         return lengths;
     }
@@ -88,6 +99,7 @@ class simulated_zone {
     basic_buddy<Frame> frames_;
     lazy_memory cluster_tree_;
     basic_contiguity_map<Frame> clusters_;
+    std::vector<Frame> pinned_;
 };
 
 LONGREACH_NAMESPACE_END

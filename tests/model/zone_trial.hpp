@@ -2,286 +2,377 @@
 #ifndef LONGREACH_TESTS_MODEL_ZONE_TRIAL_HPP
 #define LONGREACH_TESTS_MODEL_ZONE_TRIAL_HPP
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <longreach/allocator/buddy.hpp>
 #include <longreach/allocator/contiguity_map.hpp>
 #include <optional>
-#include <ostream>
+#include <span>
 #include <sstream>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "cluster_model.hpp"
 #include "frame_model.hpp"
+#include "zone_operation.hpp"
 
-// One printable operation on a zone, performed on the model and on a buddy with a contiguity map; what differs is
-// told in words. The properties and the fuzzers of both classes are built from it.
+// Performs operations on the model and on a buddy with a contiguity map; what differs is told in words. The properties
+// and the fuzzers of both classes are built from it.
 
 namespace longreach::model {
 
-struct zone_operation {
-    enum kind_type : std::uint8_t {
-        allocate,
-        allocate_at,
-        allocate_around,  ///< exactly the block that holds the last frame of somebody's block
-        free,
-        reserve,
-        unreserve,
-        next,
-        longest,
-        around
-    };
-    static constexpr unsigned kinds_of_buddy = 6;
-    static constexpr unsigned kinds = 9;
+struct zone_setting {
+    frame_run managed{pfn{0}, page_count{1}};
+    buddy_options options{};
 
-    kind_type kind{};
-    unsigned size{};           ///< order, for the allocations
-    std::uint64_t position{};  ///< frames after the zone's first; for allocate_around and free: which live block
-    std::uint64_t count{};     ///< frames, for reserve, unreserve and next
-
-    friend std::ostream& operator<<(std::ostream& out, const zone_operation& op) {
-        constexpr std::string_view names[] = {"allocate",  "allocate_at", "allocate_around", "free",  "reserve",
-                                              "unreserve", "next",        "longest",         "around"};
-        const bool of_live = op.kind == allocate_around || op.kind == free;
-        out << '{' << names[op.kind];
-        if (op.kind <= allocate_around) out << " order " << op.size;
-        if (op.kind != allocate && op.kind != longest) out << (of_live ? " live " : " +") << op.position;
-        if (op.kind == reserve || op.kind == unreserve || op.kind == next) out << " count " << op.count;
-        return out << '}';
+    friend std::ostream& operator<<(std::ostream& out, const zone_setting& s) {
+        return out << "zone [" << s.managed.first.raw << ", +" << s.managed.count.raw << ") choice "
+                   << static_cast<int>(s.options.choice) << (s.options.exact_promises ? " exact" : " rounded");
     }
 };
 
-/// What an operation answered, as numbers that can be compared and printed.
-struct zone_answer {
-    status outcome = status::ok;
-    frame_run frames{};
-    friend bool operator==(const zone_answer&, const zone_answer&) = default;
-    friend std::ostream& operator<<(std::ostream& out, const zone_answer& a) {
-        if (a.outcome != status::ok) return out << "status " << static_cast<int>(a.outcome);
-        return out << '[' << a.frames.first.raw << ", +" << a.frames.count.raw << ')';
+/// An operation in the terms of the zone it meets.
+struct aimed_operation {
+    zone_operation op{};
+    frame_run frames{};  ///< what it names
+    held_frames held{};  ///< what it gives back
+
+    order size() const { return order{op.size}; }
+    cluster_model::fit fit() const {
+        const std::uint64_t modulus = std::uint64_t{1} << (op.size % 11);
+        return {page_count{op.count}, modulus, frames.first.raw % modulus};
+    }
+    /// Five runs with gaps from -1 to 2 frames between them, in an order that is none.
+    std::array<frame_run, 5> runs() const {
+        std::array<frame_run, 5> all{};
+        pfn f = frames.first;
+        for (unsigned i = 0; i < all.size(); ++i) {
+            const page_count length{(op.count + i * i) % 97 + (op.size % 5 == 4 ? 0 : 1)};
+            all[i * 3 % all.size()] = {f, length};
+            f += length + page_count{(op.count + i) % 7 == 6 ? ~std::uint64_t{0} : (op.size + i) % 3};
+        }
+        return all;
     }
 };
 
-struct live_block {
-    pfn first{};
-    order size{};
-};
-
-/// The model and the blocks that its user holds.
-struct zone_state {
-    explicit zone_state(frame_run managed) : frames(managed) {}
+/// The model and what its user holds.
+class zone_state {
+  public:
+    explicit zone_state(const zone_setting& setting)
+        : frames(setting.managed, setting.options), rover_(setting.managed.first) {}
 
     frame_model frames;
-    std::vector<live_block> live;
+    std::vector<held_frames> held;
 
-    bool possible(const zone_operation& op) const {
-        return !live.empty() || (op.kind != zone_operation::free && op.kind != zone_operation::allocate_around);
-    }
-    pfn frame_of(const zone_operation& op) const {
-        const pfn f = frames.managed().first + page_count{op.position};
-        if (op.kind == zone_operation::allocate_at) return align_down(f, order{op.size});
-        if (op.kind != zone_operation::allocate_around) return f;
-        const live_block block = block_of(op);
-        return align_down(block.first + (block.size.pages() - page_count{1}), order{op.size});
-    }
-    live_block block_of(const zone_operation& op) const { return live[op.position % live.size()]; }
+    bool possible(const zone_operation& op) const { return !held.empty() || !op.of_held(); }
 
-    zone_answer perform(const zone_operation& op) {
-        const order size{op.size};
-        const frame_run target{frame_of(op), page_count{op.count}};
-        switch (op.kind) {
+    aimed_operation aim(const zone_operation& op) const {
+        aimed_operation aimed{op, {frames.managed().first + page_count{op.position}, page_count{op.count}}, {}};
+        if (op.of_held()) {
+            aimed.held = held[op.position % held.size()];
+            aimed.frames.first = aimed.held.frames.end() - page_count{1};
+            if (op.kind == zone_operation::free) aimed.held.frames = aimed.held.given(op.size, op.count);
+        }
+        if (op.kind == zone_operation::allocate_at || op.kind == zone_operation::allocate_around) {
+            aimed.frames = {align_down(aimed.frames.first, order{op.size}), order{op.size}.pages()};
+        }
+        return aimed;
+    }
+
+    /// Performs it as the zone `did`; answers what it should have done.
+    zone_answer perform(const aimed_operation& aimed, const zone_answer& did) {
+        switch (aimed.op.kind) {
             case zone_operation::allocate: {
-                const std::optional<pfn> found = frames.allocate(size);
-                if (!found) return {status::out_of_memory, {}};
-                live.push_back({*found, size});
-                return {status::ok, {*found, size.pages()}};
+                const auto found = frames.allocate(aimed.size(), did.frames.first);
+                return took(found ? std::optional<frame_run>({*found, aimed.size().pages()}) : std::nullopt);
             }
+            case zone_operation::allocate_run:
+                return took(frames.allocate_run(aimed.frames.count, did.frames.first));
             case zone_operation::allocate_at:
-            case zone_operation::allocate_around: {
-                const status outcome = frames.allocate_at(target.first, size);
-                if (outcome == status::ok) live.push_back({target.first, size});
+            case zone_operation::allocate_around:
+            case zone_operation::allocate_run_at: {
+                const status outcome = frames.allocate_run_at(aimed.frames);
+                if (outcome == status::ok) held.push_back({aimed.frames});
                 return {outcome, {}};
             }
-            case zone_operation::free: {
-                const live_block block = block_of(op);
-                frames.set_free({block.first, block.size.pages()}, true);
-                live[op.position % live.size()] = live.back();
-                live.pop_back();
-                return {};
+            case zone_operation::allocate_runs_at: {
+                const auto runs = aimed.runs();
+                std::size_t culprit = 0;
+                const status outcome = frames.allocate_runs_at(runs, culprit);
+                for (std::size_t i = 0; outcome == status::ok && i < runs.size(); ++i) held.push_back({runs[i]});
+                return {outcome, {}, {culprit}};
             }
+            case zone_operation::allocate_word: {
+                const std::uint64_t suggested = did.outcome == status::ok ? did.numbers[0] : 0;
+                const auto word = frames.allocate_word({did.frames.first, suggested});
+                if (!word) return {status::out_of_memory, {}};
+                held.push_back({{word->first, page_count{64}}, word->frames});
+                return {status::ok, {word->first, page_count{64}}, {word->frames}};
+            }
+            case zone_operation::free:
+                give_back(aimed);
+                return {};
             case zone_operation::reserve:
-                frames.set_promised(target, true);
-                return {};
             case zone_operation::unreserve:
-                frames.set_promised(target, false);
+                frames.set_promised(aimed.frames, aimed.op.kind == zone_operation::reserve);
                 return {};
-            case zone_operation::next:
-                return answer(frames.next(target.first, target.count));
-            case zone_operation::longest:
-                return answer(frames.longest());
-            case zone_operation::around:
-                return answer(frames.around(target.first));
+            case zone_operation::can_allocate:
+                return {status::ok, {}, {frames.can_allocate(aimed.size()) ? 1U : 0U}};
+            case zone_operation::count_blocks: {
+                const auto counts = frames.count_blocks();
+                return {status::ok, {}, {counts.begin(), counts.end()}};
+            }
+            case zone_operation::recover:
+                frames.forget_promises();
+                return {};
+            default:
+                return search(aimed, did);
         }
-        return {};
     }
-    static zone_answer answer(const std::optional<frame_run>& found) {
-        return found ? zone_answer{status::ok, *found} : zone_answer{status::out_of_memory, {}};
+
+  private:
+    static zone_answer found(const std::optional<frame_run>& frames) {
+        return frames ? zone_answer{status::ok, *frames} : zone_answer{status::out_of_memory, {}};
     }
+    zone_answer took(const std::optional<frame_run>& taken) {
+        if (taken) held.push_back({*taken});
+        return found(taken);
+    }
+    void give_back(const aimed_operation& aimed) {
+        if (aimed.held.of_word != 0) {
+            frames.free_word({aimed.held.frames.first, aimed.held.of_word});
+        } else {
+            frames.set_free(aimed.held.frames, true);
+        }
+        held_frames& from = held[aimed.op.position % held.size()];
+        if (from.of_word == 0 && from.frames.count > aimed.held.frames.count) {
+            from.frames = run_between(aimed.held.frames.end(), from.frames.end());
+            return;
+        }
+        from = held.back();
+        held.pop_back();
+    }
+
+    zone_answer search(const aimed_operation& aimed, const zone_answer& did) {
+        const cluster_model clusters(frames.clusters());
+        const auto [first, count] = aimed.frames;
+        switch (aimed.op.kind) {
+            case zone_operation::next:
+                return found(clusters.next(first, count));
+            case zone_operation::longest:
+                return found(clusters.longest());
+            case zone_operation::around:
+                return found(clusters.around(first));
+            case zone_operation::next_fit:
+                return found(clusters.next_fit(rover_, count));
+            case zone_operation::worst_fit:
+                return found(clusters.worst_fit(count));
+            default: {
+                std::optional<pfn> answer;
+                if (did.outcome == status::ok) answer = did.frames.first;
+                if (!clusters.allows_best_fit(aimed.fit(), answer)) answer = clusters.best_fit(aimed.fit());
+                return found(answer ? std::optional<frame_run>({*answer, count}) : std::nullopt);
+            }
+        }
+    }
+
+    pfn rover_;
 };
 
 /// The classes under test over memory of their own.
-struct zone_under_test {
-    explicit zone_under_test(frame_run managed)
-        : memory(buddy::required_bytes(managed.count)),
-          map_memory(contiguity_map::required_bytes(managed.count)),
-          frames(managed, memory),
-          clusters(frames, map_memory) {}
+class zone_under_test {
+  public:
+    explicit zone_under_test(const zone_setting& setting)
+        : setting_(setting),
+          memory_(buddy::required_bytes(setting.managed.count, setting.options)),
+          map_memory_(contiguity_map::required_bytes(setting.managed.count)),
+          frames_(setting.managed, memory_, setting.options),
+          clusters_(frames_, map_memory_) {}
 
-    std::vector<std::byte> memory;
-    std::vector<std::byte> map_memory;
-    buddy frames;
-    contiguity_map clusters;
-
-    /// Performs the operation on the frames that the model's state before it made of it.
-    zone_answer perform(const zone_operation& op, pfn frame, live_block block) {
-        const order size{op.size};
-        const frame_run target{frame, page_count{op.count}};
-        switch (op.kind) {
+    zone_answer perform(const aimed_operation& aimed) {
+        switch (aimed.op.kind) {
             case zone_operation::allocate: {
-                const std::optional<pfn> found = frames.allocate(size);
-                if (!found) return {status::out_of_memory, {}};
-                return {status::ok, {*found, size.pages()}};
+                const auto first = frames_.allocate(aimed.size());
+                return found(first ? std::optional<frame_run>({*first, aimed.size().pages()}) : std::nullopt);
             }
+            case zone_operation::allocate_run:
+                return found(frames_.allocate_run(aimed.frames.count));
             case zone_operation::allocate_at:
             case zone_operation::allocate_around:
-                return {frames.allocate_at(target.first, size), {}};
+                return {frames_.allocate_at(aimed.frames.first, aimed.size()), {}};
+            case zone_operation::allocate_run_at:
+                return {frames_.allocate_run_at(aimed.frames), {}};
+            case zone_operation::allocate_runs_at: {
+                std::size_t culprit = 0;
+                const status outcome = frames_.allocate_runs_at(aimed.runs(), culprit);
+                return {outcome, {}, {culprit}};
+            }
+            case zone_operation::allocate_word: {
+                const auto word = frames_.allocate_word();
+                if (!word) return {status::out_of_memory, {}};
+                return {status::ok, {word->first, page_count{64}}, {word->frames}};
+            }
             case zone_operation::free:
-                frames.free(block.first, block.size);
+                aimed.held.give_back(frames_, aimed.op.size);
                 return {};
             case zone_operation::reserve:
-                frames.reserve(target);
+                frames_.reserve(aimed.frames);
                 return {};
             case zone_operation::unreserve:
-                frames.unreserve(target);
+                frames_.unreserve(aimed.frames);
                 return {};
-            case zone_operation::next:
-                return zone_state::answer(clusters.next(target.first, target.count));
-            case zone_operation::longest:
-                return zone_state::answer(clusters.longest());
-            case zone_operation::around:
-                return zone_state::answer(clusters.around(target.first));
+            case zone_operation::can_allocate:
+                return {status::ok, {}, {frames_.can_allocate(aimed.size()) ? 1U : 0U}};
+            case zone_operation::count_blocks: {
+                const auto counts = frames_.count_blocks();
+                return {status::ok, {}, {counts.begin(), counts.end()}};
+            }
+            case zone_operation::recover:
+                recover();
+                return {};
+            default:
+                return search(aimed);
         }
-        return {};
     }
 
     /// What is wrong with the zone after an operation, beside its answer.
-    std::optional<std::string> difference(const frame_model& expected) {
+    std::optional<std::string> difference(const frame_model& expected) const {
+        if (const violation broken = frames_.audit()) {
+            return "audit: " + std::string(broken.label) + " at " + std::to_string(broken.where);
+        }
+        if (frames_.free_frames().raw == expected.free_frames() &&
+            frames_.unreserved_frames().raw == expected.open_frames()) {
+            return std::nullopt;
+        }
         std::ostringstream told;
-        if (const violation broken = frames.audit()) {
-            told << "audit: " << broken.label << " at " << broken.where;
-            return told.str();
-        }
-        if (frames.free_frames().raw != expected.free_frames() ||
-            frames.unreserved_frames().raw != expected.open_frames()) {
-            told << "free " << frames.free_frames().raw << ", unreserved " << frames.unreserved_frames().raw
-                 << "; expected " << expected.free_frames() << ", " << expected.open_frames();
-            return told.str();
-        }
-        return std::nullopt;
+        told << "free " << frames_.free_frames().raw << ", unreserved " << frames_.unreserved_frames().raw
+             << "; expected " << expected.free_frames() << ", " << expected.open_frames();
+        return told.str();
     }
 
-    /// What is wrong with any frame; O(frames), so for every few operations and the end.
-    std::optional<std::string> frame_difference(const frame_model& expected) const {
+    /// What is wrong with any frame, or with a zone recovered from a copy of the bits; O(frames), so for every few
+    /// operations and the end.
+    std::optional<std::string> frame_difference(const frame_model& expected) {
+        std::vector<std::byte> copy = memory_;
+        const std::span<std::byte> aligned = same_alignment(copy);
+        damage(aligned);
+        buddy again = buddy::recovered(setting_.managed, aligned, setting_.options);
+        if (const violation broken = again.audit()) return std::string("recovered audit: ") + broken.label;
+        if (again.unreserved_frames() != frames_.free_frames()) return "recovered: free frames differ";
         std::ostringstream told;
         for (pfn f = expected.managed().first; f != expected.managed().end(); f += page_count{1}) {
-            const std::uint64_t child = (f - frames.base()).raw / child_frames;
+            const std::uint64_t child = (f - frames_.base()).raw / child_frames;
             const unsigned position = static_cast<unsigned>(f.raw % child_frames);
-            const bool open = is_free_block(frames.unreserved(child), position, 0);
-            if (frames.is_free(f, base_order) == expected.is_free(f) && open == expected.is_open(f)) continue;
-            told << "frame " << f.raw << ": free " << frames.is_free(f, base_order) << ", open " << open
-                 << "; expected " << expected.is_free(f) << ", " << expected.is_open(f);
+            const bool open = is_free_block(frames_.unreserved(child), position, 0);
+            const bool free = frames_.is_free(f, base_order);
+            if (free == expected.is_free(f) && open == expected.is_open(f) && again.is_free(f, base_order) == free) {
+                continue;
+            }
+            told << "frame " << f.raw << ": free " << free << ", open " << open << "; expected " << expected.is_free(f)
+                 << ", " << expected.is_open(f);
             return told.str();
         }
         return std::nullopt;
     }
 
     /// The same as difference() for the map, which is brought up to date first.
-    std::optional<std::string> map_difference() {
-        clusters.refresh();
-        if (const violation broken = clusters.audit()) {
+    std::optional<std::string> map_difference(const frame_model& expected) {
+        clusters_.refresh();
+        if (const violation broken = clusters_.audit()) {
             return "audit: " + std::string(broken.label) + " at " + std::to_string(broken.where);
         }
+        std::vector<frame_run> all;
+        clusters_.for_each([&all](frame_run cluster) { all.push_back(cluster); });
+        if (all != expected.clusters()) return "for_each visits other clusters";
         return std::nullopt;
     }
+
+  private:
+    static zone_answer found(const std::optional<frame_run>& frames) {
+        return frames ? zone_answer{status::ok, *frames} : zone_answer{status::out_of_memory, {}};
+    }
+
+    zone_answer search(const aimed_operation& aimed) {
+        const auto [first, count] = aimed.frames;
+        switch (aimed.op.kind) {
+            case zone_operation::next:
+                return found(clusters_.next(first, count));
+            case zone_operation::longest:
+                return found(clusters_.longest());
+            case zone_operation::around:
+                return found(clusters_.around(first));
+            case zone_operation::next_fit:
+                return found(clusters_.next_fit(count));
+            case zone_operation::worst_fit:
+                return found(clusters_.worst_fit(count));
+            default: {
+                const auto place = clusters_.best_fit(aimed.fit());
+                return found(place ? std::optional<frame_run>({*place, count}) : std::nullopt);
+            }
+        }
+    }
+
+    /// Where the bits begin in memory handed to a buddy.
+    static std::size_t skip_of(const void* memory) { return (64 - reinterpret_cast<std::uintptr_t>(memory) % 64) % 64; }
+
+    /// Overwrites all but the bits.
+    void damage(std::span<std::byte> memory) const {
+        const std::size_t bits = skip_of(memory.data()) + frames_.children() * sizeof(child_words);
+        for (std::size_t i = bits; i < memory.size(); ++i) memory[i] = static_cast<std::byte>(i * 167 % 251);
+    }
+    void recover() {
+        damage(memory_);
+        frames_.recover();
+    }
+    /// The part of a copy of memory_, made longer, that is aligned like memory_ and holds the same bytes.
+    std::span<std::byte> same_alignment(std::vector<std::byte>& copy) const {
+        copy.resize(memory_.size() + 64);
+        const std::size_t shift = (skip_of(copy.data()) + 64 - skip_of(memory_.data())) % 64;
+        for (std::size_t i = memory_.size(); i-- > 0;) copy[shift + i] = memory_[i];
+        return std::span(copy).subspan(shift, memory_.size());
+    }
+
+    zone_setting setting_;
+    std::vector<std::byte> memory_;
+    std::vector<std::byte> map_memory_;
+    buddy frames_;
+    contiguity_map clusters_;
 };
 
 /// Performs one operation on both; says what differs.
-inline std::optional<std::string> perform(const zone_operation& op, zone_state& expected, zone_under_test& actual,
-                                          bool with_map) {
-    const pfn frame = expected.frame_of(op);
-    const live_block block = expected.live.empty() ? live_block{} : expected.block_of(op);
-    const zone_answer should = expected.perform(op);
-    const zone_answer does = actual.perform(op, frame, block);
+inline std::optional<std::string> perform(const zone_operation& op, zone_state& expected, zone_under_test& actual) {
+    const aimed_operation aimed = expected.aim(op);
+    const zone_answer does = actual.perform(aimed);
+    const zone_answer should = expected.perform(aimed, does);
     if (!(should == does)) {
         std::ostringstream told;
         told << "answered " << does << ", expected " << should;
         return told.str();
     }
-    if (const auto told = actual.difference(expected.frames)) return told;
-    return with_map ? actual.map_difference() : std::nullopt;
+    return actual.difference(expected.frames);
 }
 
-/// Operations from bytes: the first two choose the zone, then four bytes make one operation.
-class zone_script {
-  public:
-    zone_script(const std::uint8_t* data, std::size_t size, unsigned kinds) : data_(data), size_(size), kinds_(kinds) {
-        const std::uint64_t first = byte();
-        const std::uint64_t count = byte();
-        managed_ = {pfn{first * 37 % 1300}, page_count{1 + count * 11}};
-    }
-
-    frame_run managed() const { return managed_; }
-    bool done() const { return used_ >= size_; }
-
-    zone_operation next() {
-        const unsigned head = byte();
-        const std::uint64_t low = byte();
-        const std::uint64_t position = low | static_cast<std::uint64_t>(byte()) << 8;
-        const unsigned tail = byte();
-        zone_operation op;
-        op.kind = static_cast<zone_operation::kind_type>(head % kinds_);
-        op.size = head / 16 % 13;
-        op.position = position % (managed_.count.raw + 8);  // a little beyond the zone, too
-        op.count = tail < 128 ? 1 + tail : (tail - 127) * 16;
-        return op;
-    }
-
-  private:
-    unsigned byte() { return used_ < size_ ? data_[used_++] : 0U; }
-
-    const std::uint8_t* data_;
-    std::size_t size_;
-    unsigned kinds_;
-    std::size_t used_ = 0;
-    frame_run managed_{};
-};
-
-/// Performs a whole script; on a difference says the operations up to it and what differs.
-inline std::optional<std::string> run_script(zone_script script, bool with_map, std::size_t most) {
-    zone_state expected(script.managed());
-    zone_under_test actual(script.managed());
+/// Performs all operations that are possible; on a difference says those up to it and what differs.
+inline std::optional<std::string> perform_all(const zone_setting& setting, std::span<const zone_operation> operations,
+                                              bool with_map) {
+    zone_state expected(setting);
+    zone_under_test actual(setting);
     std::ostringstream history;
-    history << "zone [" << script.managed().first.raw << ", +" << script.managed().count.raw << ")\n";
-    for (std::size_t i = 0; i < most && !script.done(); ++i) {
-        const zone_operation op = script.next();
+    history << setting << '\n';
+    const auto deep_difference = [&]() -> std::optional<std::string> {
+        if (const auto told = actual.frame_difference(expected.frames)) return told;
+        return with_map ? actual.map_difference(expected.frames) : std::nullopt;
+    };
+    unsigned performed = 0;
+    for (const zone_operation& op : operations) {
         if (!expected.possible(op)) continue;
         history << op << '\n';
-        if (const auto told = perform(op, expected, actual, with_map)) return history.str() + *told;
-        if (i % 16 != 15) continue;
-        if (const auto told = actual.frame_difference(expected.frames)) return history.str() + *told;
+        if (const auto told = perform(op, expected, actual)) return history.str() + *told;
+        if (++performed % 8 != 0) continue;  // changed children wait for the map until it is asked
+        if (const auto told = deep_difference()) return history.str() + *told;
     }
-    if (const auto told = actual.frame_difference(expected.frames)) return history.str() + *told;
+    if (const auto told = deep_difference()) return history.str() + *told;
     return std::nullopt;
 }
 
