@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "model/recording_text.hpp"
+#include "program_run.hpp"
 #include "shell.hpp"
 
 namespace longreach {
@@ -26,45 +27,21 @@ namespace {
 namespace fs = std::filesystem;
 using longreach_tests::as_word;
 using longreach_tests::contents;
+using longreach_tests::expect_refusal;
+using longreach_tests::lines_of;
+using longreach_tests::program_run;
+using longreach_tests::run_program;
 using longreach_tests::scratch_directory;
 using longreach_tests::shell;
 using testing::HasSubstr;
-
-/// What the program wrote where, and how it ended.
-struct program_run {
-    int exit_code = 0;
-    std::string out;
-    std::string err;
-};
-
-program_run run_program(const std::string& arguments) {
-    const scratch_directory scratch;
-    const auto err = scratch.path() / "err";
-    const auto ended = shell(as_word(LONGREACH_PROGRAM) + " " + arguments + " 2>" + as_word(err));
-    return {ended.exit_code, ended.output, contents(err)};
-}
-
-/// One line on stderr, nothing on stdout, exit code 2.
-void expect_refusal(const program_run& run, const std::vector<std::string>& parts) {
-    EXPECT_EQ(run.exit_code, 2) << run.err;
-    EXPECT_EQ(run.out, "");
-    EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
-    for (const std::string& part : parts) EXPECT_THAT(run.err, HasSubstr(part));
-}
-
-std::vector<nlohmann::json> lines_of(const program_run& run) {
-    std::vector<nlohmann::json> lines;
-    std::istringstream text(run.out);
-    for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
-    return lines;
-}
 
 // ---- help and usage
 
 TEST(program, explains_itself_and_its_commands_with_an_example) {
     const program_run overview = run_program("--help");
     EXPECT_EQ(overview.exit_code, 0);
-    EXPECT_THAT(overview.out, HasSubstr("compare"));
+    EXPECT_THAT(overview.out, HasSubstr("\n  compare  "));
+    EXPECT_THAT(overview.out, HasSubstr("\n  inspect  "));
     EXPECT_THAT(overview.out, HasSubstr("Example:\n  longreach compare"));
     const program_run compare = run_program("compare --help");
     EXPECT_EQ(compare.exit_code, 0);

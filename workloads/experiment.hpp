@@ -11,6 +11,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "../allocator/units.hpp"
 #include "../spot/cost.hpp"
 #include "census.hpp"
+#include "frame_map.hpp"
 #include "machine.hpp"
 #include "native_machine.hpp"
 #include "recording.hpp"
@@ -51,6 +53,7 @@ struct experiment {
     std::uint64_t seed = 1;
     translation_feed feed = translation_feed::accesses;
     census_moment moment = census_moment::peak;
+    bool with_frame_maps = false;  ///< whether the outcome says who has which frame at the end
 };
 
 struct outcome {
@@ -60,6 +63,7 @@ struct outcome {
     machine_counters counters{};      ///< of the guest or natively, over the whole recording
     machine_counters host_counters{};
     mmu_counters translation{};
+    std::vector<frame_map> frame_maps{};  ///< at the end, where wanted: of the machine, or of the guest and the host
 
     [[nodiscard]] std::uint64_t bound99() const noexcept { return std::max(guest_bound99, host_bound99); }
 };
@@ -100,7 +104,8 @@ class experiment_run {
         result_.counters = machine_.counters();
         result_.host_counters = machine_.host_counters();
         result_.translation = machine_.translation();
-        return result_;
+        if (wanted_.with_frame_maps) result_.frame_maps = machine_.frame_maps();
+        return std::move(result_);
     }
 
   private:

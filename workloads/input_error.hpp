@@ -14,6 +14,7 @@
 
 // What is said about bad input: one line that names the file, the place in it, and what was expected.
 //
+//   buddyinfo:2:21: expected a count of free blocks, found "-5"
 //   gups/gups.faults.zst:17: page: expected a hexadecimal address, found "40zz"
 //   gups/gups.faults.zst: byte 8192: the zstd frame is cut off
 //
@@ -42,6 +43,13 @@ LONGREACH_NAMESPACE_BEGIN
 /// Something is wrong in one line; lines count from 1, after decompression.
 [[nodiscard]] inline absl::Status bad_input_at_line(std::string_view file, std::uint64_t line, std::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat(printable_name(file), ":", line, ": ", std::string(what)));
+}
+
+/// Something is wrong at one place of a line; columns are bytes and count from 1.
+[[nodiscard]] inline absl::Status bad_input_at_column(std::string_view file, std::uint64_t line, std::uint64_t column,
+                                                      std::string_view what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(printable_name(file), ":", line, ":", column, ": ", std::string(what)));
 }
 
 /// Something is wrong with the bytes of the file as stored; offsets count from 0.

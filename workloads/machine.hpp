@@ -12,6 +12,7 @@
 #include "../allocator/placement.hpp"
 #include "../spot/mmu.hpp"
 #include "census.hpp"
+#include "frame_map.hpp"
 #include "recording.hpp"
 
 // What the machines that run a recorded program have in common; native_machine.hpp and virtual_machine.hpp are they.
@@ -54,6 +55,8 @@ concept simulated_machine = requires(M machine, const vma_event& event, vpn page
     // Free runs, longest first; a host's are empty on a native machine.
     { machine.free_runs() } -> std::same_as<std::vector<std::uint64_t>>;
     { machine.host_free_runs() } -> std::same_as<std::vector<std::uint64_t>>;
+    // Who has which frame now, in the machine's memory, or in the guest's and then the host's.
+    { machine.frame_maps() } -> std::same_as<std::vector<frame_map>>;
     { machine.counters() } -> std::same_as<machine_counters>;
     { machine.host_counters() } -> std::same_as<machine_counters>;
     { machine.translation() } -> std::same_as<mmu_counters>;

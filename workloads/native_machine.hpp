@@ -9,6 +9,7 @@
 #include "../allocator/config.hpp"
 #include "../spot/native_walker.hpp"
 #include "apply_event.hpp"
+#include "frame_map.hpp"
 #include "machine.hpp"
 #include "simulated_space.hpp"
 #include "zone.hpp"
@@ -53,6 +54,8 @@ class native_machine {
         return take_census(std::move(counter.runs), std::move(counter.stretches),
                            memory_.space().resident_superpages());
     }
+
+    [[nodiscard]] std::vector<frame_map> frame_maps() { return {map_frames(memory_.space(), zone_)}; }
 
     [[nodiscard]] machine_counters counters() {
         return detail::counters_of(memory_.space(), policy_.policy().counters());

@@ -11,6 +11,7 @@
 #include "../allocator/placement.hpp"
 #include "../spot/nested_walker.hpp"
 #include "apply_event.hpp"
+#include "frame_map.hpp"
 #include "machine.hpp"
 #include "simulated_space.hpp"
 #include "zone.hpp"
@@ -61,6 +62,9 @@ class simulated_host {
 
     [[nodiscard]] const typename memory_type::space_type& space() const noexcept { return memory_.space(); }
     [[nodiscard]] std::vector<std::uint64_t> free_runs() { return zone_.free_runs(); }
+    [[nodiscard]] frame_map frames_under(const frame_map& guest) {
+        return map_host_frames(guest, memory_.space(), zone_);
+    }
     [[nodiscard]] machine_counters counters() {
         return detail::counters_of(memory_.space(), policy_.policy().counters());
     }
@@ -156,6 +160,12 @@ class virtual_machine {
         }
         return take_census(std::move(counter.runs), std::move(counter.stretches),
                            memory_.space().resident_superpages());
+    }
+
+    [[nodiscard]] std::vector<frame_map> frame_maps() {
+        std::vector<frame_map> maps{map_frames(memory_.space(), zone_)};
+        maps.push_back(host_.frames_under(maps.front()));
+        return maps;
     }
 
     [[nodiscard]] machine_counters counters() { return detail::counters_of(memory_.space(), policy_.counters()); }

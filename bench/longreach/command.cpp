@@ -17,9 +17,10 @@ namespace {
 
 std::string text(absl::string_view view) { return {view.data(), view.size()}; }
 
-/// Whether the flag is defined in the subcommand's source.
+/// Whether the flag is defined in the subcommand's source or with what all subcommands have.
 bool belongs(const absl::CommandLineFlag& flag, const command& to) {
-    return absl::EndsWith(flag.Filename(), absl::StrCat("/longreach/", std::string(to.source)));
+    return absl::EndsWith(flag.Filename(), absl::StrCat("/longreach/", std::string(to.source))) ||
+           absl::EndsWith(flag.Filename(), "/longreach/report.cpp");
 }
 
 std::string unknown_flag(const command& of, std::string_view name) {

@@ -8,7 +8,8 @@
 
 // What a subcommand of the program is, and how its flags are read.
 //
-// A subcommand is one source file: its flags are the ABSL_FLAGs defined there, and nothing else is accepted.
+// A subcommand is one source file: its flags are the ABSL_FLAGs defined there and, for all of them, in report.cpp, and
+// nothing else is accepted.
 
 namespace longreach {
 
@@ -24,6 +25,7 @@ struct command {
 };
 
 extern const command compare_command;
+extern const command inspect_command;
 
 /// Every subcommand, in the order in which help lists them.
 [[nodiscard]] std::span<const command* const> commands();

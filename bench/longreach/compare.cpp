@@ -16,7 +16,10 @@
 #include "command.hpp"
 #include "comparison.hpp"
 #include "comparison_report.hpp"
+#include "output_file.hpp"
+#include "picture.hpp"
 
+#include <longreach/workloads/input_error.hpp>
 #include <longreach/workloads/load_workload.hpp>
 
 ABSL_FLAG(std::vector<std::string>, workload, {"recorded"},
@@ -35,33 +38,13 @@ ABSL_FLAG(std::string, feed, "accesses",
           "what to translate: accesses (the steady window, through TLBs) or misses (recorded misses, straight to\n"
           "walker and predictor)");
 ABSL_FLAG(std::string, census, "peak", "when to count runs: peak (first moment of most mapped pages) or end");
-ABSL_FLAG(std::string, format, "table",
-          "table (means over the seeds), json or csv (one line per combination and seed)");
+ABSL_FLAG(std::string, picture, "",
+          "file for a picture (SVG) of physical memory at the end of the run; the other flags have to name one\n"
+          "combination of workload, policy, mode, hog and seed");
 
 namespace longreach {
 
 namespace {
-
-/// A flag's value that makes no sense: one line that says what was expected.
-absl::Status bad_flag(std::string_view name, std::string_view value, std::string_view expected) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--", std::string(name), "=", std::string(value), ": expected ", std::string(expected)));
-}
-
-/// The choice that a word names, among `choices`.
-template <class Choice, std::size_t Count>
-absl::Status choose(std::string_view flag, const std::string& word,
-                    const std::pair<const char*, Choice> (&choices)[Count], Choice& into) {
-    std::string known;
-    for (const auto& [name, choice] : choices) {
-        if (word == name) {
-            into = choice;
-            return absl::OkStatus();
-        }
-        absl::StrAppend(&known, known.empty() ? "" : ", ", name);
-    }
-    return bad_flag(flag, in_quotes(word), absl::StrCat("one of ", known));
-}
 
 /// Several choices, none twice, at least one.
 template <class Choice, std::size_t Count>
@@ -132,15 +115,13 @@ absl::Status read_comparison(comparison& into, report_format& format) {
                                                                          {"misses", translation_feed::misses}};
     static constexpr std::pair<const char*, census_moment> moments[] = {{"peak", census_moment::peak},
                                                                         {"end", census_moment::end}};
-    static constexpr std::pair<const char*, report_format> formats[] = {
-        {"table", report_format::table}, {"json", report_format::json}, {"csv", report_format::csv}};
     absl::Status status = choose_all("policy", absl::GetFlag(FLAGS_policy), policies, into.policies);
     if (status.ok()) status = choose_all("mode", absl::GetFlag(FLAGS_mode), modes, into.modes);
     if (status.ok()) status = read_memory(absl::GetFlag(FLAGS_memory), into.memory);
     if (status.ok()) status = read_hog(absl::GetFlag(FLAGS_hog), into.hogs);
     if (status.ok()) status = choose("feed", absl::GetFlag(FLAGS_feed), feeds, into.feed);
     if (status.ok()) status = choose("census", absl::GetFlag(FLAGS_census), moments, into.moment);
-    if (status.ok()) status = choose("format", absl::GetFlag(FLAGS_format), formats, format);
+    if (status.ok()) status = read_format(format);
     if (!status.ok()) return status;
     const std::string seeds = absl::GetFlag(FLAGS_seeds);
     if (!absl::SimpleAtoi(seeds, &into.seeds) || into.seeds == 0 || into.seeds > most_runs) {
@@ -160,8 +141,7 @@ absl::Status read_comparison(comparison& into, report_format& format) {
             into.programs.push_back(std::move(program));
         }
     }
-    const std::uint64_t runs =
-        into.programs.size() * into.modes.size() * into.hogs.size() * into.policies.size() * into.seeds;
+    const std::uint64_t runs = into.combinations();
     if (runs > most_runs) {
         return bad_flag("seeds", in_quotes(seeds),
                         absl::StrCat("at most ", most_runs, " runs in one comparison, found ", runs));
@@ -169,18 +149,45 @@ absl::Status read_comparison(comparison& into, report_format& format) {
     return absl::OkStatus();
 }
 
+/// Whether the picture has one thing to show; if not, how many there are and how to name one.
+absl::Status check_picture(const std::string& picture, const comparison& wanted) {
+    const std::uint64_t found = wanted.combinations();
+    if (picture.empty() || found == 1) return absl::OkStatus();
+    return bad_flag("picture", printable_name(picture),
+                    absl::StrCat("flags that name one combination, found ", found, " (", wanted.programs.size(),
+                                 " workloads x ", wanted.policies.size(), " policies x ", wanted.modes.size(),
+                                 " modes x ", wanted.hogs.size(), " hogs x ", wanted.seeds,
+                                 " seeds); narrow them, e.g. --workload=", printable_name(wanted.programs[0].name),
+                                 " --policy=ca --mode=native --hog=30 --seeds=1"));
+}
+
+/// Reads the flags and makes sure, before anything runs, that all that they ask for can be had.
+absl::Status prepare(comparison& wanted, report_format& format, std::string& picture) {
+    picture = absl::GetFlag(FLAGS_picture);
+    if (absl::Status status = picture.empty() ? absl::OkStatus() : check_output(picture); !status.ok()) {
+        return absl::InvalidArgumentError(absl::StrCat("--picture=", status.message()));
+    }
+    if (absl::Status status = read_comparison(wanted, format); !status.ok()) return status;
+    wanted.with_frame_maps = !picture.empty();
+    if (absl::Status status = check_picture(picture, wanted); !status.ok()) return status;
+    return check_memory(wanted);
+}
+
 int run_compare() {
     comparison wanted;
     report_format format = report_format::table;
-    if (absl::Status status = read_comparison(wanted, format); !status.ok()) {
-        return bad_usage(absl::StrCat("longreach compare: ", status.message()));
-    }
-    if (absl::Status status = check_memory(wanted); !status.ok()) {
+    std::string picture;
+    if (absl::Status status = prepare(wanted, format, picture); !status.ok()) {
         return bad_usage(absl::StrCat("longreach compare: ", status.message()));
     }
     comparison_report report(format, wanted.seeds);
-    const bool all_good = run_comparison(wanted, report);
+    absl::Status drawn;
+    const bool all_good = run_comparison(wanted, [&](const comparison_row& row) {
+        if (!picture.empty()) drawn = write_output(picture, picture_of(row));
+        report.add(row);
+    });
     report.finish();
+    if (!drawn.ok()) return bad_usage(absl::StrCat("longreach compare: --picture=", drawn.message()));
     return all_good ? exit_good : exit_failed;
 }
 
@@ -194,7 +201,8 @@ const command compare_command{
     "Examples:\n"
     "  longreach compare\n"
     "  longreach compare --workload=redis,python --hog=0,30,50 --seeds=5\n"
-    "  longreach compare --workload=path/to/recording --policy=ca --mode=virtual --format=json\n",
+    "  longreach compare --workload=path/to/recording --policy=ca --mode=virtual --format=json\n"
+    "  longreach compare --workload=redis --policy=ca --mode=native --hog=30 --picture=redis.svg\n",
     "compare.cpp", run_compare};
 
 }

@@ -19,8 +19,6 @@
 
 #include <longreach/workloads/input_error.hpp>
 
-#include "comparison_report.hpp"
-
 namespace longreach {
 
 namespace {
@@ -32,8 +30,10 @@ std::vector<comparison_row> combinations(const comparison& wanted) {
             for (const unsigned hog : wanted.hogs) {
                 for (const policy_name policy : wanted.policies) {
                     for (std::uint64_t seed = 1; seed <= wanted.seeds; ++seed) {
-                        rows.push_back(
-                            {&program, {policy, mode, wanted.memory, hog, seed, wanted.feed, wanted.moment}, {}});
+                        rows.push_back({&program,
+                                        {policy, mode, wanted.memory, hog, seed, wanted.feed, wanted.moment,
+                                         wanted.with_frame_maps},
+                                        {}});
                     }
                 }
             }
@@ -153,7 +153,7 @@ absl::Status check_memory(const comparison& wanted) {
     return absl::OkStatus();
 }
 
-bool run_comparison(const comparison& wanted, comparison_report& report) {
+bool run_comparison(const comparison& wanted, const std::function<void(const comparison_row&)>& take) {
     std::vector<comparison_row> rows = combinations(wanted);
     const progress_bar progress(rows.size());
     worker_pool pool(rows);
@@ -162,9 +162,9 @@ bool run_comparison(const comparison& wanted, comparison_report& report) {
         progress.show(i);
         absl::StatusOr<outcome> found = pool.take(i);
         if (found.ok()) {
-            rows[i].found = *found;
+            rows[i].found = *std::move(found);
             progress.clear();
-            report.add(rows[i]);
+            take(rows[i]);
         } else {
             all_good = false;
             progress.clear();

@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <longreach/workloads/experiment.hpp>
@@ -22,6 +23,11 @@ struct comparison {
     page_count memory{};
     translation_feed feed = translation_feed::accesses;
     census_moment moment = census_moment::peak;
+    bool with_frame_maps = false;  ///< whether each row says who has which frame at the end
+
+    [[nodiscard]] std::uint64_t combinations() const noexcept {
+        return programs.size() * modes.size() * hogs.size() * policies.size() * seeds;
+    }
 };
 
 /// One combination and what became of it.
@@ -31,14 +37,12 @@ struct comparison_row {
     outcome found{};
 };
 
-class comparison_report;
-
 /// Whether every workload fits into every memory on base pages; if not, one line that says what it needs.
 [[nodiscard]] absl::Status check_memory(const comparison& wanted);
 
-/// Runs all combinations on all cores and hands the rows to the report in their order: workload, mode, hog, policy,
+/// Runs all combinations on all cores and hands the rows to `take` in their order: workload, mode, hog, policy,
 /// seed. Shows progress on a terminal. False where a combination failed, which stderr says in one line each.
-[[nodiscard]] bool run_comparison(const comparison& wanted, comparison_report& report);
+[[nodiscard]] bool run_comparison(const comparison& wanted, const std::function<void(const comparison_row&)>& take);
 
 }
 

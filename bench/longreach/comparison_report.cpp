@@ -3,12 +3,10 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <absl/strings/str_join.h>
 
 #include <cmath>
 #include <cstdio>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <tuple>
 #include <utility>
 
@@ -21,22 +19,6 @@ namespace {
 /// Cycles per 1000 accesses, to the thousandth.
 double per_kaccess(std::uint64_t cycles, const mmu_counters& counters) {
     return static_cast<double>(millicycles_per_kaccess(cycles, counters.accesses)) / 1000.0;
-}
-
-std::string csv_cell(const report_field& field) {
-    if (const auto* number = std::get_if<std::uint64_t>(&field.value)) return absl::StrCat(*number);
-    if (const auto* real = std::get_if<double>(&field.value)) return nlohmann::json(*real).dump();
-    const std::string& text = std::get<std::string>(field.value);
-    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-    std::string quoted = "\"";
-    for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return quoted + "\"";
-}
-
-void print_line(const std::string& line) {
-    std::fputs(line.c_str(), stdout);
-    std::fputc('\n', stdout);
-    std::fflush(stdout);
 }
 
 /// Mean of one number over the rows of a group.
@@ -150,19 +132,7 @@ std::vector<report_field> fields_of(const comparison_row& row) {
 
 void comparison_report::add(const comparison_row& row) {
     if (format_ == report_format::table) return rows_.push_back(row);
-    const std::vector<report_field> fields = fields_of(row);
-    if (format_ == report_format::json) {
-        nlohmann::ordered_json line;
-        for (const report_field& field : fields) {
-            std::visit([&](const auto& value) { line[field.name] = value; }, field.value);
-        }
-        return print_line(line.dump());
-    }
-    if (!headed_) {
-        print_line(absl::StrJoin(fields, ",", [](std::string* out, const report_field& f) { out->append(f.name); }));
-        headed_ = true;
-    }
-    print_line(absl::StrJoin(fields, ",", [](std::string* out, const report_field& f) { out->append(csv_cell(f)); }));
+    lines_.add(fields_of(row));
 }
 
 void comparison_report::finish() const {

@@ -4,22 +4,14 @@
 
 #include <cstdint>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "comparison.hpp"
+#include "report.hpp"
 
 // Prints the rows of a comparison: for people a table of means over the seeds, for programs a line per row.
 
 namespace longreach {
-
-enum class report_format : std::uint8_t { table, json, csv };
-
-/// A named value of a row, in the order in which it is printed.
-struct report_field {
-    const char* name;
-    std::variant<std::string, std::uint64_t, double> value;
-};
 
 /// Everything that is known of a row; names and order are stable. Described in bench/README.md.
 [[nodiscard]] std::vector<report_field> fields_of(const comparison_row& row);
@@ -27,7 +19,7 @@ struct report_field {
 class comparison_report {
   public:
     /// The table marks groups in which fewer than `seeds` runs succeeded.
-    comparison_report(report_format format, std::uint64_t seeds) : format_(format), seeds_(seeds) {}
+    comparison_report(report_format format, std::uint64_t seeds) : format_(format), seeds_(seeds), lines_(format) {}
 
     /// Takes the next row; JSON and CSV are printed at once.
     void add(const comparison_row& row);
@@ -38,7 +30,7 @@ class comparison_report {
     report_format format_;
     std::uint64_t seeds_;
     std::vector<comparison_row> rows_;
-    bool headed_ = false;
+    report_lines lines_;
 };
 
 }
