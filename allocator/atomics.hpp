@@ -50,7 +50,15 @@ struct builtin_atomics {
     static void light_fence() noexcept { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
     static void heavy_fence() noexcept { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
     /// Called in a loop that waits for another thread's store.
-    static void pause() noexcept { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
+    static void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield" ::: "memory");
+#else
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+    }
 };
 
 LONGREACH_NAMESPACE_END

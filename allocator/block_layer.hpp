@@ -28,10 +28,8 @@ enum class block_choice : std::uint8_t {
     /// then the lowest block in the lowest of the others, so that those above drain and fragmented memory heals.
     adaptive,
     lowest,    ///< the lowest block in the lowest child that has one
-    fullest,   ///< the lowest block in the child with the fewest free units, to a
-               ///< power of two
-    next_fit,  ///< the lowest block in the next child at or above the one that
-               ///< served last, cyclically
+    fullest,   ///< the lowest block in the child with the fewest free units, to a power of two
+    next_fit,  ///< the lowest block in the next child at or above the one that served last, cyclically
     smallest   ///< the smallest block anywhere, the lowest address among equals
 };
 
@@ -42,8 +40,7 @@ struct child_header {
 
     std::uint16_t free;      ///< free units, 0 to 512
     std::uint16_t orders;    ///< bit k: marked with order k, 0 to 8
-    std::uint16_t promised;  ///< the promise of a lower child (see
-                             ///< reserved_frames); unused in the upper layer
+    std::uint16_t promised;  ///< the promise of a lower child, see reserved_frames
     std::uint8_t nonzero;    ///< bit i: word i has a free unit
     std::uint8_t flags;
 };
@@ -54,8 +51,7 @@ struct block_place {
 
     std::uint64_t child;      ///< or block_layer::none
     unsigned position = 0;    ///< 0 to 511
-    unsigned from = unknown;  ///< order of the maximal block it is cut from, where
-                              ///< that is known
+    unsigned from = unknown;  ///< order of the maximal block it is cut from, where that is known
 };
 
 /// Invariants, by child: I1 the free count and the set of nonzero words equal a recount; I2 a child is in the trees

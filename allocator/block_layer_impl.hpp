@@ -80,12 +80,12 @@ inline std::uint64_t block_layer::choose_loose(unsigned k) noexcept {
 
 /// The smallest member of both sets, or children().
 inline std::uint64_t block_layer::first_common(const bit_tree& a, const bit_tree& b) const noexcept {
-    std::uint64_t i = a.first();
-    while (i != children_) {
-        const std::uint64_t j = b.first(i);
-        if (i == j) return i;
-        i = j == children_ ? j : a.first(j);
-        if (i == j) return i;
+    for (std::uint64_t i = a.first(); i != children_;) {
+        i = b.first(i);
+        if (i == children_) break;
+        const std::uint64_t common = a.word(i / 64) & b.word(i / 64);
+        if (common != 0) return i / 64 * 64 + lowest_one(common);
+        i = a.first((i / 64 + 1) * 64);
     }
     return children_;
 }

@@ -44,7 +44,8 @@ struct frame_word {
 /// layer are the children that are wholly free and wholly unreserved. I3 every order of which another child has a
 /// free unreserved block is marked, in both layers. I4 the zone's counts of free frames and of free reserved ones
 /// equal the recount. I5 the set of children with promises equals the promises. I6 the queue holds exactly the
-/// children marked as queued.
+/// children marked as queued, each once. I7 a frame that is ready to be handed out lies in no whole child and is not
+/// promised.
 template <class Frame>
 class basic_buddy {
   public:
@@ -76,6 +77,9 @@ class basic_buddy {
         return basic_buddy(managed, memory, options, true);
     }
 
+    basic_buddy(const basic_buddy&) = delete;
+    basic_buddy& operator=(const basic_buddy&) = delete;
+
     /// Rebuilds everything but the bits from the bits, and forgets all promises. O(frames / 64).
     void recover() noexcept;
 
@@ -93,6 +97,13 @@ class basic_buddy {
         if (found != no_frame)
             return std::optional<Frame>{std::in_place, found};  // gcc 12 keeps this form in registers
         return std::optional<Frame>{};
+    }
+
+    /// The same without lending reserved frames.
+    [[nodiscard]] std::optional<Frame> allocate_unreserved(order o) noexcept {
+        const std::optional<Frame> found = find_unreserved(o);
+        if (found) take(*found, o);
+        return found;
     }
 
     /// Whether allocate(o) would find a block, reserved or not; its cost.
@@ -114,9 +125,9 @@ class basic_buddy {
         return allocate_large_at(want, o);
     }
 
-    /// Takes the first run of exactly `count` frames (1 or more): in a single block where one is free, otherwise
-    /// wherever so many unreserved frames adjoin. Nothing where they nowhere do. O(log64 frames), then O(frames /
-    /// 64).
+    /// Takes a run of exactly `count` frames (1 or more): from a single block where one is free, else the first place
+    /// where so many unreserved frames adjoin, else the first where so many free ones do. Nothing where they nowhere
+    /// do. O(log64 frames), then O(frames / 64).
     [[nodiscard]] std::optional<run<Frame>> allocate_run(page_count count) noexcept;
 
     /// Takes exactly these frames (1 or more), reserved or not, or none of them and says why, as allocate_at does.
@@ -141,6 +152,11 @@ class basic_buddy {
 
     /// Gives back frames of one 64-frame word; `word.first` is a multiple of 64.
     void free_word(frame_word<Frame> word) noexcept;
+
+    /// The free ones of the aligned 64-frame word at `first`, which overlaps the zone, reserved or not.
+    [[nodiscard]] std::uint64_t free_in_word(Frame first) const noexcept {
+        return lower_.words(child_of(first))[position_of(first) / 64];
+    }
 
     /// Whether all 2^o frames at `block`, aligned to 2^o, are managed and free.
     [[nodiscard]] bool is_free(Frame block, order o) const noexcept {
@@ -329,6 +345,7 @@ using guest_buddy = basic_buddy<gfn>;
 LONGREACH_NAMESPACE_END
 
 #include "buddy_impl.hpp"
+#include "buddy_promise_impl.hpp"
 #include "buddy_search_impl.hpp"
 
 #endif

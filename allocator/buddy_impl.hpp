@@ -4,7 +4,7 @@
 
 #include "buddy.hpp"
 
-// The members of basic_buddy that take, give back, promise and check; buddy.hpp includes it. Searches are in
+// The members of basic_buddy that start, take and give back; buddy.hpp includes it. Searches are in
 // buddy_search_impl.hpp.
 
 LONGREACH_NAMESPACE_BEGIN
@@ -343,9 +343,7 @@ status basic_buddy<Frame>::allocate_run_at(run<Frame> frames) noexcept {
             free = free && lower_.header(child).free == child_frames;
             return;
         }
-        for (unsigned i = first / 64; i * 64 < end; ++i) {
-            free = free && (~lower_.words(child)[i] & word_mask(i, first, end)) == 0;
-        }
+        free = free && is_free_between(lower_.words(child), first, end);
     });
     if (!free) return status::occupied;
     for_each_part(frames, [&](std::uint64_t child, unsigned first, unsigned end) {
@@ -389,90 +387,6 @@ void basic_buddy<Frame>::free_word(frame_word<Frame> word) noexcept {
                     "buddy.foreign_frame");
     give_word(child, position_of(word.first) / 64, word.frames);
     index_given(child);
-}
-
-// --------------------------------------------------------------------------------------------- promise
-
-template <class Frame>
-void basic_buddy<Frame>::promise(run<Frame> frames, bool wanted) noexcept {
-    for_each_part(intersection(frames, managed_),
-                  [&](std::uint64_t child, unsigned first, unsigned end) { promise_part(child, first, end, wanted); });
-}
-
-/// Changes the promise of frames [first, end) of a child. Where no mask is left, a new promise is not made and a
-/// whole one is given up: promises are soft.
-template <class Frame>
-void basic_buddy<Frame>::promise_part(std::uint64_t child, unsigned first, unsigned end, bool wanted) noexcept {
-    child_words promised = promises_.words(child);
-    for (unsigned i = 0; i < promised.size(); ++i) {
-        const std::uint64_t mask = word_mask(i, first, end);
-        promised[i] = wanted ? promised[i] | mask : promised[i] & ~mask;
-    }
-    if (is_unit(child)) break_whole(child);
-    forget_ready(child);
-    const unsigned free = lower_.header(child).free;
-    reserved_free_ -= free - count_free(unreserved(child));
-    if (!promises_.assign(child, promised)) {
-        kept_every_promise_ = false;
-        if (!wanted) (void)promises_.assign(child, child_words{});
-    }
-    const child_words open = unreserved(child);
-    reserved_free_ += free - count_free(open);
-    if (promises_.any(child)) {
-        promised_.insert(child);
-    } else {
-        promised_.erase(child);
-    }
-    if (count_free(open) == child_frames) {
-        make_whole(child);
-    } else {
-        lower_.index(child, open);
-    }
-    note_change(child);
-}
-
-// ----------------------------------------------------------------------------------------------- check
-
-/// Whether a child is marked with every order that its units `open` make it serve.
-template <class Frame>
-bool basic_buddy<Frame>::marks_suffice(const block_layer& layer, std::uint64_t child,
-                                       const child_words& open) noexcept {
-    const unsigned needed = layer.is_snug(child) ? maximal_orders(open) : (1U << orders_present(open)) - 1;
-    return (needed & ~static_cast<unsigned>(layer.header(child).orders)) == 0;
-}
-
-template <class Frame>
-violation basic_buddy<Frame>::audit() const noexcept {
-    std::uint64_t free = 0;
-    std::uint64_t open_frames = 0;
-    std::uint64_t queued = 0;
-    for (std::uint64_t child = 0; child < children(); ++child) {
-        const std::uint64_t where = frame_at(child, 0).raw;
-        const unsigned count = count_free(lower_.words(child));
-        if (count_free_in(managed_part(child)).raw != count) return {"buddy.I1", where};
-        const child_words open = unreserved(child);
-        const unsigned open_count = count_free(open);
-        const bool whole = open_count == child_frames && !promises_.any(child);
-        if (is_unit(child) != whole) return {"buddy.I2", where};
-        if (!whole && !marks_suffice(lower_, child, open)) return {"buddy.I3", where};
-        if (promised_.test(child) != promises_.any(child)) return {"buddy.I5", where};
-        free += count;
-        open_frames += open_count;
-        queued += (lower_.header(child).flags & child_header::queued) != 0;
-    }
-    for (std::uint64_t group = 0; group < upper_.children(); ++group) {
-        if (!marks_suffice(upper_, group, upper_.words(group))) return {"buddy.I3", group};
-    }
-    if (free != free_) return {"buddy.I4", free};
-    if (free - open_frames != reserved_free_) return {"buddy.I4", free - open_frames};
-    if (queued != queued_) return {"buddy.I6", queued};
-    for (unsigned i = 0; i < queued_; ++i) {
-        if ((lower_.header(queue_[i]).flags & child_header::queued) == 0) return {"buddy.I6", queue_[i]};
-    }
-    if (const violation broken = lower_.audit()) return broken;
-    if (const violation broken = upper_.audit()) return broken;
-    if (const violation broken = promised_.audit()) return broken;
-    return promises_.audit();
 }
 
 LONGREACH_NAMESPACE_END

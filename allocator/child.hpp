@@ -159,6 +159,14 @@ inline constexpr std::array<std::uint64_t, 7> block_starts{
     return low >= 64 ? 0 : low_mask(high) & ~low_mask(low);
 }
 
+/// Whether all of [first, end) are set.
+[[nodiscard]] constexpr bool is_free_between(const child_words& words, unsigned first, unsigned end) noexcept {
+    for (unsigned i = first / 64; i * 64 < end; ++i) {
+        if ((~words[i] & word_mask(i, first, end)) != 0) return false;
+    }
+    return true;
+}
+
 /// Set bits among [first, end).
 [[nodiscard]] constexpr unsigned count_free_between(const child_words& words, unsigned first, unsigned end) noexcept {
     unsigned total = 0;

@@ -18,12 +18,13 @@
 
 // A buddy behind a lock, with one 64-frame word per processor from which single frames come and go without the lock.
 //
-// A magazine is a word of the zone and the frames of it that are ready: base and mask, no list. It takes the lowest
-// word of the child that the buddy would serve from, and gets back only frames of that word, so frames are packed as
-// the buddy packs them and no scattered ones pile up. Requests stay exact: a bit per word says whether a magazine may
-// hold frames of it, and allocate_at takes them back from there; larger requests that fail empty the magazines and try
-// again. The caller passes the processor's number and makes sure that no two calls with one number run at a time
-// (threads pinned, or preemption off).
+// A magazine is a word of the zone and the frames of it that are ready: base and mask, no list. It takes what the buddy
+// would serve next from one word, and gets back only frames of that word, so frames are packed as the buddy packs them
+// and no scattered ones pile up. Requests stay exact: a bit per word says whether a magazine may hold frames of it, and
+// allocate_at takes them from there; larger requests that fail empty the magazines and try again. The caller passes the
+// processor's number and makes sure that no two calls with one number run at a time (threads pinned, or preemption
+// off). A frame that is given back twice, once to the zone and once to a magazine, goes unnoticed until audit().
+// Frames in magazines are promised to nobody.
 //
 // Source of the handshake: Dekker's algorithm with an asymmetric fence, as in Dice, Huang and Yang, "Asymmetric Dekker
 // Synchronization" (2001): a processor marks itself busy, light fence, looks whether its magazine is claimed; who wants
@@ -47,27 +48,37 @@ class cpu_magazines {
     /// required_bytes(frames.managed().count, cpus). All outlive it.
     cpu_magazines(basic_buddy<Frame>& frames, Lock& lock, unsigned cpus, std::span<std::byte> memory) noexcept
         : frames_(frames), lock_(lock) {
-        detail::memory_carver carve(memory);
-        magazines_ = carve.template take<magazine>(cpus, 64);
-        held_ = carve.template take_zeroed<std::uint64_t>(word_count(frames.managed().count));
+        carve(cpus, memory);
         for (magazine& m : magazines_) m = {};
     }
+
+    /// The same over memory in which magazines of the same zone and alignment were left, when the zone itself was
+    /// recovered: gives back to it the frames that they say are theirs.
+    [[nodiscard]] static cpu_magazines recovered(basic_buddy<Frame>& frames, Lock& lock, unsigned cpus,
+                                                 std::span<std::byte> memory) noexcept {
+        return cpu_magazines(frames, lock, cpus, memory, left_behind{});
+    }
+    cpu_magazines(const cpu_magazines&) = delete;
+    cpu_magazines& operator=(const cpu_magazines&) = delete;
+
+    [[nodiscard]] run<Frame> managed() const noexcept { return frames_.managed(); }
 
     [[nodiscard]] unsigned cpus() const noexcept { return static_cast<unsigned>(magazines_.size()); }
 
     /// Takes a free block of 2^o frames; nothing where no block is free, magazines included. A single frame comes from
     /// the processor's magazine without the lock, 63 times out of 64 where memory is not scattered.
     [[nodiscard, gnu::always_inline]] std::optional<Frame> allocate(unsigned cpu, order o) noexcept {
-        const std::uint64_t found = o.raw == 0 ? allocate_frame(cpu) : allocate_block(cpu, o);
+        const std::uint64_t found = o.raw == 0 ? allocate_frame(cpu) : allocate_block(o);
         if (found != no_frame) return std::optional<Frame>{std::in_place, found};
         return std::optional<Frame>{};
     }
 
-    /// As basic_buddy::allocate_at, exact: frames in magazines are free.
+    /// As basic_buddy::allocate_at, exact: frames in magazines are free. Where a magazine is at a word of the block,
+    /// the answer costs a heavy fence; its frames leave it only where that makes the block free.
     status allocate_at(Frame want, order o) noexcept {
         const lock_guard<Lock> guard(lock_);
         const status taken = frames_.allocate_at(want, o);
-        if (taken != status::occupied || !take_back({want, o.pages()})) return taken;
+        if (taken != status::occupied || !take_back_for({want, o.pages()})) return taken;
         return frames_.allocate_at(want, o);
     }
 
@@ -75,7 +86,7 @@ class cpu_magazines {
     status allocate_run_at(run<Frame> frames) noexcept {
         const lock_guard<Lock> guard(lock_);
         const status taken = frames_.allocate_run_at(frames);
-        if (taken != status::occupied || !take_back(frames)) return taken;
+        if (taken != status::occupied || !take_back_for(frames)) return taken;
         return frames_.allocate_run_at(frames);
     }
 
@@ -83,7 +94,7 @@ class cpu_magazines {
     [[nodiscard]] std::optional<run<Frame>> allocate_run(page_count count) noexcept {
         const lock_guard<Lock> guard(lock_);
         std::optional<run<Frame>> found = frames_.allocate_run(count);
-        if (!found && take_back(frames_.managed())) found = frames_.allocate_run(count);
+        if (!found && take_back_all()) found = frames_.allocate_run(count);
         return found;
     }
 
@@ -103,7 +114,16 @@ class cpu_magazines {
     /// Gives what all magazines hold back to the zone, e.g. before its free runs are looked at.
     void drain() noexcept {
         const lock_guard<Lock> guard(lock_);
-        (void)take_back(frames_.managed());
+        (void)take_back_all();
+    }
+
+    /// Several steps on the zone as one, with empty magazines: `steps(basic_buddy<Frame>&)` runs under the lock. For
+    /// promises, and for questions to a contiguity map. O(processors) and a heavy fence more than the steps.
+    template <class Steps>
+    auto together(Steps steps) noexcept {
+        const lock_guard<Lock> guard(lock_);
+        (void)take_back_all();
+        return steps(frames_);
     }
 
     /// Free frames of the zone and its magazines.
@@ -131,6 +151,32 @@ class cpu_magazines {
         std::uint64_t claimed = 0;     ///< the holder of the lock wants it
     };
 
+    struct left_behind {};
+
+    cpu_magazines(basic_buddy<Frame>& frames, Lock& lock, unsigned cpus, std::span<std::byte> memory,
+                  left_behind) noexcept
+        : frames_(frames), lock_(lock) {
+        carve(cpus, memory);
+        for (magazine& m : magazines_) {
+            if (m.word != no_word && is_inside(m.word)) {
+                const Frame first{m.word * 64};
+                frames_.free_word({first, m.frames & ~frames_.free_in_word(first)});
+            }
+            m = {};
+        }
+    }
+
+    void carve(unsigned cpus, std::span<std::byte> memory) noexcept {
+        detail::memory_carver carver(memory);
+        magazines_ = carver.template take<magazine>(cpus, 64);
+        held_ = carver.template take_zeroed<std::uint64_t>(word_count(frames_.managed().count));
+    }
+
+    /// Whether a word overlaps the zone.
+    [[nodiscard]] bool is_inside(std::uint64_t word) const noexcept {
+        return word >= frames_.managed().first.raw / 64 && word <= (frames_.managed().end().raw - 1) / 64;
+    }
+
     [[nodiscard]] static constexpr std::size_t word_count(page_count frames) noexcept {
         return static_cast<std::size_t>(frames.raw / 4096 + 2);
     }
@@ -154,6 +200,7 @@ class cpu_magazines {
     void leave(magazine& m) noexcept { Atomics::store(m.busy, 0); }
 
     [[nodiscard, gnu::always_inline]] std::uint64_t allocate_frame(unsigned cpu) noexcept {
+        LONGREACH_CHECK(cpu < magazines_.size(), "cpu_magazines.cpu");
         magazine& m = magazines_[cpu];
         enter(m);
         const std::uint64_t frames = Atomics::load_relaxed(m.frames);
@@ -168,6 +215,7 @@ class cpu_magazines {
     }
 
     [[nodiscard, gnu::always_inline]] bool put(unsigned cpu, Frame f) noexcept {
+        LONGREACH_CHECK(cpu < magazines_.size(), "cpu_magazines.cpu");
         magazine& m = magazines_[cpu];
         enter(m);
         const bool mine = Atomics::load_relaxed(m.word) == f.raw / 64;
@@ -182,9 +230,13 @@ class cpu_magazines {
     }
 
     [[nodiscard, gnu::noinline]] std::uint64_t refill(unsigned cpu) noexcept;
-    [[nodiscard, gnu::noinline]] std::uint64_t allocate_block(unsigned cpu, order o) noexcept;
-    bool take_back(run<Frame> frames) noexcept;
-    bool unmark(std::uint64_t first, std::uint64_t last) noexcept;
+    [[nodiscard, gnu::noinline]] std::uint64_t allocate_block(order o) noexcept;
+    bool take_back_for(run<Frame> frames) noexcept;
+    bool take_back_all() noexcept;
+    [[nodiscard]] bool claim(std::uint64_t first, std::uint64_t last) noexcept;
+    bool settle_claims(bool empty) noexcept;
+    [[nodiscard]] bool covers(run<Frame> frames) const noexcept;
+    bool any_held(std::uint64_t first, std::uint64_t last, bool none) noexcept;
     void move_to(magazine& m, std::uint64_t word, std::uint64_t frames) noexcept;
 
     basic_buddy<Frame>& frames_;
@@ -203,61 +255,118 @@ void cpu_magazines<Frame, Lock, Atomics>::move_to(magazine& m, std::uint64_t wor
     if (word != no_word) held_[bit_of(word) / 64] |= std::uint64_t{1} << (bit_of(word) % 64);
 }
 
-/// The first frame of a new word; the rest of it becomes the magazine. A frame that another magazine has is the last.
+/// The first frame of a new word; the rest of it becomes the magazine. Promised frames are lent one by one, last.
 template <class Frame, lockable Lock, class Atomics>
 std::uint64_t cpu_magazines<Frame, Lock, Atomics>::refill(unsigned cpu) noexcept {
     const lock_guard<Lock> guard(lock_);
-    if (const std::optional<frame_word<Frame>> word = frames_.allocate_word()) {
+    std::optional<frame_word<Frame>> word = frames_.allocate_word();
+    if (!word && take_back_all()) word = frames_.allocate_word();
+    if (word) {
         move_to(magazines_[cpu], word->first.raw / 64, word->frames & (word->frames - 1));
         return word->first.raw + lowest_one(word->frames);
     }
-    std::optional<Frame> last = frames_.allocate(base_order);
-    if (!last && take_back(frames_.managed())) last = frames_.allocate(base_order);
-    return last ? last->raw : no_frame;
+    const std::optional<Frame> lent = frames_.allocate(base_order);
+    return lent ? lent->raw : no_frame;
 }
 
 template <class Frame, lockable Lock, class Atomics>
-std::uint64_t cpu_magazines<Frame, Lock, Atomics>::allocate_block(unsigned, order o) noexcept {
+std::uint64_t cpu_magazines<Frame, Lock, Atomics>::allocate_block(order o) noexcept {
     const lock_guard<Lock> guard(lock_);
-    std::optional<Frame> found = frames_.allocate(o);
-    if (!found && take_back(frames_.managed())) found = frames_.allocate(o);
+    std::optional<Frame> found = frames_.allocate_unreserved(o);
+    if (!found && take_back_all()) found = frames_.allocate_unreserved(o);
+    if (!found) found = frames_.allocate(o);
     return found ? found->raw : no_frame;
 }
 
-/// Whether a magazine may be at one of these words; afterwards none is marked.
+/// Stops the processors whose magazines are at words `first` to `last`; whether there is one. One fence serves all.
 template <class Frame, lockable Lock, class Atomics>
-bool cpu_magazines<Frame, Lock, Atomics>::unmark(std::uint64_t first, std::uint64_t last) noexcept {
-    std::uint64_t found = 0;
-    for (std::uint64_t i = bit_of(first) / 64; i <= bit_of(last) / 64; ++i) {
-        std::uint64_t range = ~std::uint64_t{0};
-        if (i == bit_of(first) / 64) range &= ~low_mask(static_cast<unsigned>(bit_of(first) % 64));
-        if (i == bit_of(last) / 64) range &= low_mask(static_cast<unsigned>(bit_of(last) % 64) + 1);
-        found |= held_[i] & range;
-        held_[i] &= ~range;
-    }
-    return found != 0;
-}
-
-/// Empties the magazines at words of these managed frames into the zone; whether one held a frame.
-template <class Frame, lockable Lock, class Atomics>
-bool cpu_magazines<Frame, Lock, Atomics>::take_back(run<Frame> frames) noexcept {
-    const std::uint64_t first = frames.first.raw / 64;
-    const std::uint64_t last = (frames.end().raw - 1) / 64;
-    if (!unmark(first, last)) return false;
+bool cpu_magazines<Frame, Lock, Atomics>::claim(std::uint64_t first, std::uint64_t last) noexcept {
     bool any = false;
     for (magazine& m : magazines_) {
         const std::uint64_t word = Atomics::load_relaxed(m.word);  // moves only under the lock
         if (word == no_word || word < first || word > last) continue;
         Atomics::store(m.claimed, 1);
-        Atomics::heavy_fence();
-        while (Atomics::load(m.busy) != 0) Atomics::pause();
+        any = true;
+    }
+    if (!any) return false;
+    Atomics::heavy_fence();
+    for (const magazine& m : magazines_) {
+        while (Atomics::load_relaxed(m.claimed) != 0 && Atomics::load(m.busy) != 0) Atomics::pause();
+    }
+    return true;
+}
+
+/// Lets claimed magazines go, with their frames or, `empty`, without; whether one lost a frame to the zone.
+template <class Frame, lockable Lock, class Atomics>
+bool cpu_magazines<Frame, Lock, Atomics>::settle_claims(bool empty) noexcept {
+    bool any = false;
+    for (magazine& m : magazines_) {
+        if (Atomics::load_relaxed(m.claimed) == 0) continue;
+        const std::uint64_t word = Atomics::load_relaxed(m.word);
         const frame_word<Frame> rest{Frame{word * 64}, Atomics::load_relaxed(m.frames)};
-        move_to(m, no_word, 0);
+        if (empty) {
+            move_to(m, no_word, 0);
+            held_[bit_of(word) / 64] &= ~(std::uint64_t{1} << (bit_of(word) % 64));
+        }
         Atomics::store(m.claimed, 0);
+        if (!empty) continue;
         frames_.free_word(rest);
         any = any || rest.frames != 0;
     }
     return any;
+}
+
+/// Whether every frame is free in the zone or in a claimed magazine.
+template <class Frame, lockable Lock, class Atomics>
+bool cpu_magazines<Frame, Lock, Atomics>::covers(run<Frame> frames) const noexcept {
+    const std::uint64_t last = (frames.end().raw - 1) / 64;
+    for (std::uint64_t word = frames.first.raw / 64; word <= last; ++word) {
+        std::uint64_t missing = ~frames_.free_in_word(Frame{word * 64});
+        if (word == frames.first.raw / 64) missing &= ~low_mask(static_cast<unsigned>(frames.first.raw % 64));
+        if (word == last) missing &= low_mask(static_cast<unsigned>((frames.end().raw - 1) % 64) + 1);
+        for (const magazine& m : magazines_) {
+            if (missing == 0) break;
+            if (Atomics::load_relaxed(m.word) == word) missing &= ~Atomics::load_relaxed(m.frames);
+        }
+        if (missing != 0) return false;
+    }
+    return true;
+}
+
+/// Whether a magazine may be at one of these words; where `none` is known to be, notes that.
+template <class Frame, lockable Lock, class Atomics>
+bool cpu_magazines<Frame, Lock, Atomics>::any_held(std::uint64_t first, std::uint64_t last, bool none) noexcept {
+    bool any = false;
+    for (std::uint64_t i = bit_of(first) / 64; i <= bit_of(last) / 64; ++i) {
+        std::uint64_t range = ~std::uint64_t{0};
+        if (i == bit_of(first) / 64) range &= ~low_mask(static_cast<unsigned>(bit_of(first) % 64));
+        if (i == bit_of(last) / 64) range &= low_mask(static_cast<unsigned>(bit_of(last) % 64) + 1);
+        any = any || (held_[i] & range) != 0;
+        if (none) held_[i] &= ~range;
+    }
+    return any;
+}
+
+/// Empties the magazines at words of these managed frames if all frames are free then; whether that is so.
+/// O(count / 64), and O(processors) where a magazine may be there.
+template <class Frame, lockable Lock, class Atomics>
+bool cpu_magazines<Frame, Lock, Atomics>::take_back_for(run<Frame> frames) noexcept {
+    const std::uint64_t first = frames.first.raw / 64;
+    const std::uint64_t last = (frames.end().raw - 1) / 64;
+    if (!any_held(first, last, false)) return false;
+    if (!claim(first, last)) {
+        any_held(first, last, true);
+        return false;
+    }
+    const bool free = covers(frames);
+    (void)settle_claims(free);
+    return free;
+}
+
+/// Empties all magazines; whether one held a frame. O(processors).
+template <class Frame, lockable Lock, class Atomics>
+bool cpu_magazines<Frame, Lock, Atomics>::take_back_all() noexcept {
+    return claim(0, no_word - 1) && settle_claims(true);
 }
 
 template <class Frame, lockable Lock, class Atomics>
@@ -270,6 +379,7 @@ violation cpu_magazines<Frame, Lock, Atomics>::audit() noexcept {
             if (m.frames != 0) return {"cpu_magazines.I1", i};
             continue;
         }
+        if (!is_inside(m.word)) return {"cpu_magazines.I1", i};
         if (!is_held(m.word)) return {"cpu_magazines.I2", m.word * 64};
         for (std::size_t j = 0; j < i; ++j) {
             const bool shared = magazines_[j].word == m.word && (magazines_[j].frames & m.frames) != 0;

@@ -26,6 +26,9 @@ class locked_buddy {
     /// Both outlive it.
     locked_buddy(basic_buddy<Frame>& frames, Lock& lock) noexcept : frames_(frames), lock_(lock) {}
 
+    /// Constant, so it needs no lock.
+    [[nodiscard]] run<Frame> managed() const noexcept { return frames_.managed(); }
+
     [[nodiscard]] std::optional<Frame> allocate(order o) noexcept {
         const lock_guard<Lock> guard(lock_);
         return frames_.allocate(o);

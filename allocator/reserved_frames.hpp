@@ -82,6 +82,7 @@ class reserved_frames {
         return true;
     }
 
+    /// O(masks ever used * children).
     violation audit() const noexcept {
         std::size_t masked = 0;
         for (std::uint64_t child = 0; child < headers_.size(); ++child) {
@@ -98,6 +99,9 @@ class reserved_frames {
         std::size_t pooled = 0;
         for (std::uint64_t i = free_; i != 0; i = masks_[i - 1][0]) {
             if (i > fresh_ || ++pooled > fresh_) return {"reserved_frames.I1", i};
+            for (const child_header& header : headers_) {
+                if (header.promised == i - 1 + first_mask) return {"reserved_frames.I1", i - 1};
+            }
         }
         if (masked + pooled != fresh_) return {"reserved_frames.I1", masked};
         return {};

@@ -78,12 +78,16 @@ class zone_set {
     }
 
     /// Whether these zones, in any order, make a set. If not, `culprit` is the number of the first one at fault:
-    /// `occupied` where it shares a frame with one before it, `out_of_range` where it has no frame or its node is not
-    /// below `nodes`. For what firmware says about a machine. O(zones^2).
+    /// `occupied` where it shares a frame with one before it, `out_of_range` where it has no frame or no zone, reaches
+    /// beyond 2^63, its node is not below `nodes`, or it is one more than most_zones. For what firmware says about a
+    /// machine. O(zones^2).
     static status check(std::span<const member> zones, std::uint32_t nodes, std::size_t& culprit) noexcept {
         for (std::size_t i = 0; i < zones.size(); ++i) {
             culprit = i;
-            if (zones[i].frames.empty() || zones[i].node >= nodes) return status::out_of_range;
+            const run<frame> frames = zones[i].frames;
+            const bool wraps = frames.end() < frames.first || frames.end().raw >> 63 != 0;
+            if (frames.empty() || wraps || zones[i].zone == nullptr) return status::out_of_range;
+            if (zones[i].node >= nodes || i >= most_zones) return status::out_of_range;
             for (std::size_t j = 0; j < i; ++j) {
                 if (zones[i].frames.overlaps(zones[j].frames)) return status::occupied;
             }

@@ -2,14 +2,15 @@
 // The contiguity map over zones of which every second 4 MiB unit, drawn at random, is in use: what a change costs it
 // and what a question costs.
 //
-// BM_change flips one unit of the buddy: `alone` without a map; `queued` with a map that only notes the change, because
-// the same few units flip again and again; `followed` with random units, so that the map takes up 64 changed children
-// at a time. The map's share is the difference to `alone`. Questions find the map up to date, except in
-// BM_change_then_next. Counters: bytes_per_frame (of the map), with_buddy (of both), clusters (maximal free runs),
-// longest (frames).
+// BM_change flips one unit of the buddy. The same few units again and again: `alone` without a map, `queued` with one
+// that only notes the change. Random units: `alone_random` without, `followed` with a map, which takes up 64 changed
+// children at a time. The map's share is queued - alone, and followed - alone_random. Questions find the map up to
+// date, except in BM_change_then_*, with one change of a random unit before each. Counters: bytes_per_frame (of the
+// map), with_buddy (of both), clusters (maximal free runs), longest (frames).
 
 #include <benchmark/benchmark.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -56,6 +57,7 @@ struct half_used_zone {
             if (random.below(2) == 0) benchmark::DoNotOptimize(frames.allocate_at(pfn{f}, unit));
         }
         for (pfn& f : at) f = align_down(pfn{random.below(frame_count)}, unit);
+        for (page_count& size : sizes) size.raw = std::array<std::uint64_t, 3>{2, 8, 24}[random.below(3)] << unit.raw;
         clusters.emplace(frames, map_memory.bytes());
     }
 
@@ -84,6 +86,7 @@ struct half_used_zone {
     buddy frames;
     std::optional<contiguity_map> clusters;
     std::vector<pfn> at = std::vector<pfn>(places);
+    std::vector<page_count> sizes = std::vector<page_count>(places);  // of questions: 2, 8 or 24 units
 };
 
 /// Zones are made once, as making one of 8 TiB takes seconds.
@@ -94,12 +97,12 @@ half_used_zone& zone_of(std::uint64_t frame_count) {
     return *zone;
 }
 
-enum class follow { alone, queued, followed };
+enum class follow { alone, alone_random, queued, followed };
 
 void BM_change(benchmark::State& state, std::uint64_t frames, follow how) {
     half_used_zone& zone = zone_of(frames);
-    if (how == follow::alone) zone.clusters.reset();
-    const std::size_t mask = how == follow::followed ? places - 1 : 15;
+    if (how == follow::alone || how == follow::alone_random) zone.clusters.reset();
+    const std::size_t mask = how == follow::alone_random || how == follow::followed ? places - 1 : 15;
     std::size_t i = 0;
     for (auto _ : state) zone.flip(zone.at[i++ & mask]);
     zone.report(state);
@@ -113,6 +116,30 @@ void BM_change_then_next(benchmark::State& state, std::uint64_t frames, std::uin
         benchmark::DoNotOptimize(zone.clusters->next(zone.at[++i & (places - 1)], page_count{units << unit.raw}));
     }
     zone.report(state);
+}
+
+/// A change, then a question for 2, 8 or 24 units, drawn at random.
+template <class Question>
+void change_then(benchmark::State& state, std::uint64_t frames, Question ask) {
+    half_used_zone& zone = zone_of(frames);
+    std::size_t i = 0;
+    for (auto _ : state) {
+        zone.flip(zone.at[i & (places - 1)]);
+        benchmark::DoNotOptimize(ask(*zone.clusters, zone.sizes[i++ & (places - 1)]));
+    }
+    zone.report(state);
+}
+
+void BM_change_then_best(benchmark::State& state, std::uint64_t frames) {
+    change_then(state, frames, [](contiguity_map& map, page_count size) { return map.best_fit(size); });
+}
+
+void BM_change_then_worst(benchmark::State& state, std::uint64_t frames) {
+    change_then(state, frames, [](contiguity_map& map, page_count size) { return map.worst_fit(size); });
+}
+
+void BM_change_then_next_fit(benchmark::State& state, std::uint64_t frames) {
+    change_then(state, frames, [](contiguity_map& map, page_count size) { return map.next_fit(size); });
 }
 
 void BM_next_fit(benchmark::State& state, std::uint64_t frames, std::uint64_t units) {
@@ -149,17 +176,21 @@ void BM_around(benchmark::State& state, std::uint64_t frames) {
 }
 
 // Runs of 2, 8 and 24 units: common, rare (one start in 256), and longer than any.
-#define LONGREACH_MAP_BENCHES(geometry, frames)                                  \
-    BENCHMARK_CAPTURE(BM_change, geometry##_alone, frames, follow::alone);       \
-    BENCHMARK_CAPTURE(BM_change, geometry##_queued, frames, follow::queued);     \
-    BENCHMARK_CAPTURE(BM_change, geometry##_followed, frames, follow::followed); \
-    BENCHMARK_CAPTURE(BM_change_then_next, geometry##_2_units, frames, 2);       \
-    BENCHMARK_CAPTURE(BM_next_fit, geometry##_2_units, frames, 2);               \
-    BENCHMARK_CAPTURE(BM_next_fit, geometry##_8_units, frames, 8);               \
-    BENCHMARK_CAPTURE(BM_next_fit, geometry##_24_units, frames, 24);             \
-    BENCHMARK_CAPTURE(BM_best_fit, geometry##_2_units, frames, 2);               \
-    BENCHMARK_CAPTURE(BM_best_fit, geometry##_8_units, frames, 8);               \
-    BENCHMARK_CAPTURE(BM_worst_fit, geometry##_2_units, frames, 2);              \
+#define LONGREACH_MAP_BENCHES(geometry, frames)                                          \
+    BENCHMARK_CAPTURE(BM_change, geometry##_alone, frames, follow::alone);               \
+    BENCHMARK_CAPTURE(BM_change, geometry##_alone_random, frames, follow::alone_random); \
+    BENCHMARK_CAPTURE(BM_change, geometry##_queued, frames, follow::queued);             \
+    BENCHMARK_CAPTURE(BM_change, geometry##_followed, frames, follow::followed);         \
+    BENCHMARK_CAPTURE(BM_change_then_next, geometry##_2_units, frames, 2);               \
+    BENCHMARK_CAPTURE(BM_change_then_best, geometry##_mixed, frames);                    \
+    BENCHMARK_CAPTURE(BM_change_then_worst, geometry##_mixed, frames);                   \
+    BENCHMARK_CAPTURE(BM_change_then_next_fit, geometry##_mixed, frames);                \
+    BENCHMARK_CAPTURE(BM_next_fit, geometry##_2_units, frames, 2);                       \
+    BENCHMARK_CAPTURE(BM_next_fit, geometry##_8_units, frames, 8);                       \
+    BENCHMARK_CAPTURE(BM_next_fit, geometry##_24_units, frames, 24);                     \
+    BENCHMARK_CAPTURE(BM_best_fit, geometry##_2_units, frames, 2);                       \
+    BENCHMARK_CAPTURE(BM_best_fit, geometry##_8_units, frames, 8);                       \
+    BENCHMARK_CAPTURE(BM_worst_fit, geometry##_2_units, frames, 2);                      \
     BENCHMARK_CAPTURE(BM_around, geometry, frames)
 
 LONGREACH_MAP_BENCHES(8GiB, 8 * gib);

@@ -4,11 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <iterator>
 #include <longreach/allocator/atomic_buddy.hpp>
 #include <longreach/allocator/buddy.hpp>
 #include <longreach/allocator/cpu_magazines.hpp>
 #include <longreach/allocator/locked_buddy.hpp>
-#include <longreach/allocator/locks.hpp>
 #include <new>
 #include <optional>
 #include <span>
@@ -18,6 +19,7 @@
 #include "baseline/linux_buddy.hpp"
 #include "baseline/textbook_buddy.hpp"
 #include "membarrier_atomics.hpp"
+#include "spin_lock.hpp"
 #include "zone_of.hpp"
 
 // This library's frame allocators behind the table of zone_interface.h, and the list of every zone that the suite has.
@@ -88,8 +90,8 @@ class locked_zone {
   private:
     std::vector<std::byte> memory_;
     buddy frames_;
-    longreach::spin_lock<> lock_;
-    locked_buddy<pfn, longreach::spin_lock<>> zone_;
+    spin_lock lock_;
+    locked_buddy<pfn, spin_lock> zone_;
 };
 
 inline constexpr longreach_zone_interface locked_zone_table = zone_of<locked_zone>("buddy_locked", 64);
@@ -98,7 +100,7 @@ inline constexpr longreach_zone_interface locked_zone_table = zone_of<locked_zon
 class magazine_zone {
   public:
     static constexpr unsigned max_order = buddy::max_order.raw;
-    using magazines = cpu_magazines<pfn, longreach::spin_lock<>, membarrier_atomics>;
+    using magazines = cpu_magazines<pfn, spin_lock, membarrier_atomics>;
 
     magazine_zone(std::uint64_t frames, unsigned cpus)
         : memory_(buddy::required_bytes(page_count{frames}, zone_options)),
@@ -126,7 +128,7 @@ class magazine_zone {
     std::vector<std::byte> memory_;
     std::vector<std::byte> magazine_memory_;
     buddy frames_;
-    longreach::spin_lock<> lock_;
+    spin_lock lock_;
     mutable magazines zone_;
 };
 
@@ -159,20 +161,36 @@ class atomic_zone {
 
 inline constexpr longreach_zone_interface atomic_zone_table = zone_of<atomic_zone>("buddy_atomic", 64);
 
-/// Every zone of the suite, the harness alone first, then the baselines, then this library's variants.
+/// The harness alone and the baselines: here to be compared with.
+inline constexpr const longreach_zone_interface* reference_zones[] = {
+    &baseline::null_zone,
+    &baseline::id_stack_zone,
+    &baseline::textbook_buddy_zone,
+    &baseline::linux_buddy_zone,
+    &baseline::linux_buddy_with_cpu_lists_zone,
+};
+
+/// Every zone of the suite, the reference zones first, then this library's variants; without magazines, and with a line
+/// on stderr, where the kernel lacks what those need.
 [[nodiscard]] inline std::span<const longreach_zone_interface* const> all_zones() {
-    static constexpr const longreach_zone_interface* zones[] = {
-        &baseline::null_zone,
-        &baseline::id_stack_zone,
-        &baseline::textbook_buddy_zone,
-        &baseline::linux_buddy_zone,
-        &baseline::linux_buddy_with_cpu_lists_zone,
-        &buddy_zone_table,
-        &locked_zone_table,
-        &magazine_zone_table,
-        &atomic_zone_table,
-    };
+    static const std::vector<const longreach_zone_interface*> zones = [] {
+        std::vector<const longreach_zone_interface*> all(std::begin(reference_zones), std::end(reference_zones));
+        all.insert(all.end(), {&buddy_zone_table, &locked_zone_table});
+        if (membarrier_atomics::prepare()) {
+            all.push_back(&magazine_zone_table);
+        } else {
+            std::fprintf(stderr, "%s is left out: no private expedited membarrier here\n", magazine_zone_table.name);
+        }
+        all.push_back(&atomic_zone_table);
+        return all;
+    }();
     return zones;
+}
+
+/// The zones that fuzzers and stress run: all but the reference zones. They must refuse nothing that is free, of any
+/// order up to their largest, to no CPU, and by its address where they have such a call.
+[[nodiscard]] inline std::span<const longreach_zone_interface* const> fuzzed_zones() {
+    return all_zones().subspan(std::size(reference_zones));
 }
 
 /// A zone that can start anew in the memory it has.

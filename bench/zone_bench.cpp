@@ -2,17 +2,19 @@
 // Every zone of the suite under every workload, through one table: BM_<workload>/<zone>/<geometry>.
 //
 // Time is processor time of the thread per operation; zones are created outside it. By default five repetitions of
-// everything, interleaved at random; Google Benchmark's flags override that. After its report come a table of medians
-// and one of the goals (on stderr where the report is JSON or CSV). Counters: bytes_per_frame (metadata); of what is
-// free at the end used_percent, free_2MiB_percent (of what the free frames could make), runs, longest_run; refused
-// (allocations). Two threads on a zone that does not lock itself go through one spin lock; the CPU column does not see
-// their work.
+// everything except heal and churn_90_seeds, which run once, interleaved at random; Google Benchmark's flags override
+// that. After its report come a table of medians and one of the goals (on stderr where the report is JSON or CSV), of
+// what was run. Counters: bytes_per_frame (metadata, for as many CPUs as the zone can have); of what is free at the end
+// used_percent, free_2MiB_percent (of what the free frames could make), runs, longest_run; refused (allocations);
+// wall_ns (wall-clock time, added up over the threads, per operation). Two threads on a zone that does not lock itself
+// go through one spin lock; the CPU column does not see their work.
 
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <longreach/allocator/contiguity_map.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,13 +51,14 @@ void run_once(benchmark::State& state, session& all, const longreach_zone_interf
             double nanoseconds = 0;
             {
                 stopwatch watch(state);
-                trial t{table, all.shared(), watch, state.counters};
+                trial t{table, all.shared(), watch, state.counters, work.operations};
                 work.run(t);
                 nanoseconds = watch.nanoseconds();
             }
             state.SetIterationTime(nanoseconds * 1e-9);
             all.run.add(name, "ns", nanoseconds / static_cast<double>(work.operations));
         } catch (const std::exception& error) {
+            all.run.fail(name);
             state.SkipWithError(error.what());
             return;
         }
@@ -72,12 +75,22 @@ void add(session& all, const longreach_zone_interface& table, const zone_workloa
     if (work.once) added->Repetitions(1)->DisplayAggregatesOnly(false);
 }
 
+/// Metadata of `buddy` that keeps promises to the frame, without and with a contiguity map.
+void report_metadata(std::uint64_t frames, benchmark::UserCounters& counters) {
+    using namespace longreach;
+    const std::size_t exact = sizeof(buddy) + buddy::required_bytes(page_count{frames});
+    const std::size_t map = sizeof(contiguity_map) + contiguity_map::required_bytes(page_count{frames});
+    counters["exact_bytes_per_frame"] = static_cast<double>(exact) / static_cast<double>(frames);
+    counters["with_map_bytes_per_frame"] = static_cast<double>(exact + map) / static_cast<double>(frames);
+}
+
 /// Starting a zone anew in memory that it touched before, for zones that can.
 void add_start(session& all, const restartable_zone& zone, std::uint64_t frames, const std::string& geometry) {
     const auto any = [](const longreach_zone_interface&) { return true; };
     add(all, *zone.table, {"start", geometry, 1, any, [&zone, frames](trial& t) {
                                owned_zone started(t.table, frames);
                                t.watch.time([&] { zone.start(started.zone()); });
+                               if (zone.table == &buddy_zone_table) report_metadata(frames, t.counters);
                            }});
 }
 
@@ -98,18 +111,14 @@ void add_all(session& all) {
     }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_program(int argc, char** argv) {
     std::vector<std::string> words{"zone_bench", "--benchmark_repetitions=5",
                                    "--benchmark_enable_random_interleaving=true",
                                    "--benchmark_display_aggregates_only=true"};
     std::FILE* tables_to = stdout;
-    bool only_lists = false;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = words.emplace_back(argv[i]);
         if (word == "--benchmark_format=json" || word == "--benchmark_format=csv") tables_to = stderr;
-        if (word.substr(0, 22) == "--benchmark_list_tests") only_lists = true;
     }
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
@@ -122,10 +131,20 @@ int main(int argc, char** argv) {
     if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
     benchmark::RunSpecifiedBenchmarks();
     benchmark::Shutdown();
-    if (only_lists) return 0;
     std::vector<std::string> zones;
     for (const longreach_zone_interface* table : all_zones()) zones.emplace_back(table->name);
     print_medians(all.run, all.workloads, zones, tables_to);
     print_goals(all.run, tables_to);
     return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run_program(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "zone_bench: %s\n", error.what());
+        return 1;
+    }
 }

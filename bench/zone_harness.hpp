@@ -112,7 +112,11 @@ class contiguity {
     explicit contiguity(std::uint64_t frames) : used_(frames) {}
 
     void hold(std::uint64_t frame, unsigned order) {
-        const std::uint64_t end = frame + (std::uint64_t{1} << order);
+        const std::uint64_t count = std::uint64_t{1} << order;
+        if (frame >= used_.size() || used_.size() - frame < count) {
+            throw std::logic_error("frame " + std::to_string(frame) + " is no frame of the zone");
+        }
+        const std::uint64_t end = frame + count;
         for (std::uint64_t f = frame; f < end; ++f) {
             if (used_[f]) throw std::logic_error("frame " + std::to_string(f) + " was handed out twice");
             used_[f] = true;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <exception>
 #include <mutex>
 #include <numeric>
 #include <string>
@@ -17,7 +19,8 @@
 // What one and two threads do to a zone of 4 GiB, each thread with a CPU number and a part of the work of its own.
 //
 // A zone whose table names a single CPU has one spin lock of the harness around every call where two threads run; the
-// other zones lock themselves. The time is processor time of the threads, per operation.
+// other zones lock themselves. The time is processor time of the threads, per operation; the counter wall_ns is
+// their wall-clock time, added up over the threads, per operation.
 
 namespace longreach::bench {
 
@@ -46,24 +49,42 @@ class shared_zone {
     spin_lock lock_;
 };
 
-/// Runs `prepare(cpu)`, and once all have, `work(cpu)` on that many threads; the sum of the processor time of the work.
+/// Runs `prepare(cpu)`, and once all have, `work(cpu)` on that many threads; counts the time of the work, added up over
+/// them. Throws what one of them threw.
 template <class Prepare, class Work>
-[[nodiscard]] double nanoseconds_of(unsigned threads, Prepare prepare, Work work) {
+void time_threads(trial& t, unsigned threads, Prepare prepare, Work work) {
+    using clock = std::chrono::steady_clock;
     std::vector<double> taken(threads);
+    std::vector<double> passed(threads);
+    std::vector<std::exception_ptr> thrown(threads);
     std::atomic<unsigned> ready{0};
     std::vector<std::thread> running;
     for (unsigned cpu = 0; cpu < threads; ++cpu) {
         running.emplace_back([&, cpu] {
-            prepare(cpu);
+            const auto keep_thrown = [&](auto& part) {
+                try {
+                    part(cpu);
+                } catch (...) {
+                    thrown[cpu] = std::current_exception();
+                }
+            };
+            keep_thrown(prepare);
             ++ready;
             while (ready != threads) std::this_thread::yield();
+            if (thrown[cpu]) return;
+            const clock::time_point begun = clock::now();
             const double since = thread_nanoseconds();
-            work(cpu);
+            keep_thrown(work);
             taken[cpu] = thread_nanoseconds() - since;
+            passed[cpu] = std::chrono::duration<double, std::nano>(clock::now() - begun).count();
         });
     }
-    for (std::thread& t : running) t.join();
-    return std::accumulate(taken.begin(), taken.end(), 0.0);
+    for (std::thread& each : running) each.join();
+    for (const std::exception_ptr& each : thrown) {
+        if (each) std::rethrow_exception(each);
+    }
+    t.watch.add(std::accumulate(taken.begin(), taken.end(), 0.0));
+    t.counters["wall_ns"] = std::accumulate(passed.begin(), passed.end(), 0.0) / static_cast<double>(t.operations);
 }
 
 /// Frames that each thread takes and gives back in bulk: a sixteenth stays free for what other CPUs keep for
@@ -77,11 +98,12 @@ inline void threads_bulk(trial& t, unsigned threads) {
     const auto take_and_give = [&](unsigned cpu) {
         std::vector<std::uint64_t>& frames = taken[cpu];
         for (std::uint64_t& frame : frames) frame = zone.allocate(0, cpu);
-        for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) zone.release(*frame, 0, cpu);
+        for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+            if (*frame != LONGREACH_NO_FRAME) zone.release(*frame, 0, cpu);
+        }
     };
-    t.watch.add(nanoseconds_of(threads, take_and_give, take_and_give));
-    for (const std::vector<std::uint64_t>& frames : taken)
-        t.expect(frames.back() != LONGREACH_NO_FRAME, "a free frame was refused");
+    time_threads(t, threads, take_and_give, take_and_give);
+    for (const std::vector<std::uint64_t>& frames : taken) t.expect(all_given(frames), "a free frame was refused");
 }
 
 inline void threads_hot_pair(trial& t, unsigned threads, std::uint64_t pairs) {
@@ -89,9 +111,13 @@ inline void threads_hot_pair(trial& t, unsigned threads, std::uint64_t pairs) {
     const auto keep_one = [&](unsigned cpu) {
         t.expect(zone.allocate(0, cpu) != LONGREACH_NO_FRAME, "a free frame was refused");
     };
-    t.watch.add(nanoseconds_of(threads, keep_one, [&](unsigned cpu) {
-        for (std::uint64_t i = 0; i < pairs; ++i) zone.release(zone.allocate(0, cpu), 0, cpu);
-    }));
+    time_threads(t, threads, keep_one, [&](unsigned cpu) {
+        for (std::uint64_t i = 0; i < pairs; ++i) {
+            const std::uint64_t frame = zone.allocate(0, cpu);
+            t.expect(frame != LONGREACH_NO_FRAME, "a free frame was refused");
+            zone.release(frame, 0, cpu);
+        }
+    });
 }
 
 /// Churn of mixed orders at 50 %, each thread with a script of its own.
@@ -103,9 +129,9 @@ inline void threads_churn(trial& t, unsigned threads, std::uint64_t steps) {
         const churn_script& script = scripts.emplace_back(frames_of_4g / 2 / threads, steps, cpu + 1);
         slots.emplace_back(script.slots(), LONGREACH_NO_FRAME);
     }
-    t.watch.add(nanoseconds_of(
-        threads, [&](unsigned cpu) { play(zone, scripts[cpu].fill(), slots[cpu], cpu); },
-        [&](unsigned cpu) { play(zone, scripts[cpu].churn(), slots[cpu], cpu); }));
+    time_threads(
+        t, threads, [&](unsigned cpu) { play(zone, scripts[cpu].fill(), slots[cpu], cpu); },
+        [&](unsigned cpu) { play(zone, scripts[cpu].churn(), slots[cpu], cpu); });
 }
 
 /// Every workload of one and two threads.

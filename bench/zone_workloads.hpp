@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <longreach/workloads/random.hpp>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -34,7 +35,7 @@ struct workspace {
     std::vector<std::uint64_t> shuffled_frames = shuffled_multiples(frames_of_8g, 1);
     std::vector<std::uint64_t> shuffled_superpages = shuffled_multiples(frames_of_8g >> 9, 512);
     churn_script half_full{frames_of_8g / 2, churn_steps, 1};
-    churn_script nearly_full{nearly_all, churn_steps, 4};
+    churn_script nearly_full{nearly_all, churn_steps, 1};
 };
 
 /// One repetition of one workload on one zone.
@@ -43,6 +44,7 @@ struct trial {
     workspace& shared;
     stopwatch& watch;
     benchmark::UserCounters& counters;
+    std::uint64_t operations;
 
     /// Whether this is the harness alone, whose answers mean nothing.
     [[nodiscard]] bool is_null() const { return std::string_view(table.name) == "null"; }
@@ -59,6 +61,11 @@ struct zone_workload {
     std::function<void(trial&)> run;
     bool once = false;  ///< one repetition is enough: what it reports hardly depends on time
 };
+
+/// Whether none of these was refused.
+[[nodiscard]] inline bool all_given(const std::vector<std::uint64_t>& blocks) {
+    return std::find(blocks.begin(), blocks.end(), LONGREACH_NO_FRAME) == blocks.end();
+}
 
 enum class arrangement { lifo, fifo, random };
 
@@ -94,7 +101,6 @@ inline void bulk_allocate(trial& t, unsigned order) {
         t.watch.time([&] { allocate_all(zone, order, t.shared.blocks); });
         t.expect(t.shared.blocks[blocks_of(order) - 1] != LONGREACH_NO_FRAME, "a free block was refused");
     }
-    t.counters["bytes_per_frame"] = static_cast<double>(zone.metadata_bytes()) / static_cast<double>(frames_of_8g);
 }
 
 /// Every block of a full zone, in reverse, in the order of allocation, or in random order.
@@ -128,10 +134,11 @@ inline void hot_pair(trial& t, unsigned order, std::uint64_t pairs) {
         for (std::uint64_t i = 0; i < pairs; ++i) {
             const std::uint64_t block = zone.allocate(order);
             last[i % last.size()] = block;
+            if (block == LONGREACH_NO_FRAME) break;
             zone.release(block, order);
         }
     });
-    benchmark::DoNotOptimize(last);
+    t.expect(std::find(last.begin(), last.end(), LONGREACH_NO_FRAME) == last.end(), "a free block was refused");
 }
 
 /// Blocks of mixed orders come and go while a part of the zone stays in use.
@@ -150,14 +157,17 @@ inline constexpr unsigned churn_seeds = 8;
 inline void churn_of_seeds(trial& t) {
     double sum = 0;
     double least = 100;
+    double refused = 0;
     for (unsigned seed = 1; seed <= churn_seeds; ++seed) {
         churn(t, churn_script(nearly_all, workspace::churn_steps, seed));
         sum += t.counters["free_2MiB_percent"];
         least = std::min<double>(least, t.counters["free_2MiB_percent"]);
+        refused += t.counters["refused"];
     }
     t.counters.clear();
     t.counters["mean_free_2MiB_percent"] = sum / churn_seeds;
     t.counters["least_free_2MiB_percent"] = least;
+    t.counters["refused"] = refused;
 }
 
 /// Every block of a free zone by its address, in ascending or random order.
@@ -198,6 +208,7 @@ inline void heal(trial& t) {
     random_numbers random(1);
     std::vector<std::uint64_t> live(frames_of_8g * 95 / 100);
     for (std::uint64_t& frame : live) frame = zone.allocate(0);
+    t.expect(all_given(live), "a free frame was refused");
     shuffle(live, random);
     while (live.size() > healing_live) {
         zone.release(live.back(), 0);
@@ -210,6 +221,7 @@ inline void heal(trial& t) {
         for (std::size_t i = 0; i < part; ++i) zone.release(live[i], 0);
         for (std::size_t i = 0; i < part; ++i) live[i] = zone.allocate(0);
         t.watch.stop();
+        t.expect(all_given(live), "a free frame was refused");
     }
     if (t.is_null()) return;
     contiguity left(frames_of_8g);
@@ -222,13 +234,15 @@ inline void heal(trial& t) {
     t.counters["possible_2MiB"] = static_cast<double>((frames_of_8g - live.size()) / 512);
 }
 
-/// The zone's creation, its memory included.
+/// The zone's creation, its memory included; and its metadata, for as many CPUs as it can have.
 inline void create(trial& t) {
     t.watch.start();
     void* zone = t.table.create(frames_of_8g, 1);
     t.watch.stop();
-    t.expect(zone != nullptr, "memory is short");
+    if (zone == nullptr) throw std::bad_alloc();
     t.table.destroy(zone);
+    const owned_zone widest(t.table, frames_of_8g, t.table.cpus);
+    t.counters["bytes_per_frame"] = static_cast<double>(widest.metadata_bytes()) / static_cast<double>(frames_of_8g);
 }
 
 /// Every workload of one thread.

@@ -7,19 +7,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
-#include <string_view>
-#include <vector>
 
 #include "../bench/longreach_zones.hpp"
 #include "../tests/model/zone_interface_trial.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace longreach;
-    std::vector<const longreach_zone_interface*> variants;
-    for (const longreach_zone_interface* const table : bench::all_zones()) {
-        if (std::string_view(table->name).substr(0, 5) == "buddy") variants.push_back(table);
-    }
-
+    const auto variants = bench::fuzzed_zones();
     model::byte_numbers numbers(data, size);
     const longreach_zone_interface& table = *variants[numbers.below(variants.size())];
     const std::uint64_t frames = 1024 + numbers.below(7169);

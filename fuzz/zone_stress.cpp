@@ -26,7 +26,7 @@
 #include "../tests/model/zone_threads_trial.hpp"
 
 ABSL_FLAG(std::uint64_t, operations, 10'000'000, "requests to each allocator, and again by threads");
-ABSL_FLAG(std::vector<std::string>, zone, {}, "the allocators, by name; every variant of the buddy by default");
+ABSL_FLAG(std::vector<std::string>, zone, {}, "the allocators, by name; all but the baselines by default");
 ABSL_FLAG(std::uint64_t, seed, 1, "of the requests");
 ABSL_FLAG(std::uint64_t, audit_every, 1, "requests of one thread between audits");
 
@@ -122,13 +122,11 @@ bool stress(const longreach_zone_interface& table, unsigned threads, const setti
     return all.good();
 }
 
-/// The allocators of these names, or every variant of the buddy; empty, and a line on stderr, where one is unknown.
+/// The allocators of these names, or all but the baselines; empty, and a line on stderr, where one is unknown.
 std::vector<const longreach_zone_interface*> chosen_zones(const std::vector<std::string>& names) {
     std::vector<const longreach_zone_interface*> chosen;
-    for (const longreach_zone_interface* const table : bench::all_zones()) {
-        const std::string_view name = table->name;
-        const bool ours = name.substr(0, 5) == "buddy";
-        if (names.empty() ? ours : std::find(names.begin(), names.end(), name) != names.end()) chosen.push_back(table);
+    for (const longreach_zone_interface* const table : names.empty() ? bench::fuzzed_zones() : bench::all_zones()) {
+        if (names.empty() || std::find(names.begin(), names.end(), table->name) != names.end()) chosen.push_back(table);
     }
     if (names.empty() || chosen.size() == names.size()) return chosen;
     const auto print_name = [](std::string* out, const longreach_zone_interface* table) { out->append(table->name); };

@@ -23,6 +23,8 @@ struct buddy_corruption {
     static bit_tree& promised(buddy& b) { return b.promised_; }
     static unsigned& queued(buddy& b) { return b.queued_; }
     static std::uint32_t& queue(buddy& b, unsigned i) { return b.queue_[i]; }
+    static std::uint64_t& ready_frames(buddy& b) { return b.ready_frames_; }
+    static std::uint64_t& ready_child(buddy& b) { return b.ready_child_; }
     static bit_tree& by_order(buddy& b, unsigned k) { return b.lower_.loose_[k]; }
 };
 
@@ -695,6 +697,49 @@ TEST(buddy, at_most_64_changed_children_wait_for_the_tree) {
     z.frames.attach(nullptr);
     z.take(517, 100);
     EXPECT_EQ(buddy_corruption::queued(z.frames), 0U) << "nobody waits";
+    EXPECT_FALSE(z.frames.audit());
+}
+
+TEST(buddy, audit_finds_a_unit_that_is_no_child_of_the_zone_I2) {
+    zone z(0, 2048);
+    block_layer& upper = buddy_corruption::upper(z.frames);
+    ASSERT_TRUE(upper.set(0, 100, 0));
+    upper.note_given(0, 100, 0);
+    EXPECT_EQ(z.frames.audit().label, std::string_view("buddy.I2"));
+}
+
+TEST(buddy, audit_finds_a_child_that_is_queued_twice_I6) {
+    zone z(0, 4096);
+    std::vector<std::byte> memory(cluster_tree::required_bytes(z.frames.children()));
+    cluster_tree tree(z.frames.children(), memory);
+    z.frames.attach(&tree);
+    z.take(0, 1);
+    z.take(512, 1);
+    ASSERT_FALSE(z.frames.audit());
+    buddy_corruption::queue(z.frames, 1) = buddy_corruption::queue(z.frames, 0);
+    EXPECT_EQ(z.frames.audit().label, std::string_view("buddy.I6"));
+    z.frames.attach(nullptr);
+}
+
+TEST(buddy, audit_finds_ready_frames_of_a_whole_or_promised_child_I7) {
+    zone whole(0, 2048, {block_choice::adaptive});
+    buddy_corruption::ready_frames(whole.frames) = 1;
+    EXPECT_EQ(whole.frames.audit().label, std::string_view("buddy.I7"));
+    zone promised(0, 2048, {block_choice::adaptive});
+    promised.frames.reserve(run_of(0, 8));
+    buddy_corruption::ready_frames(promised.frames) = 1;
+    EXPECT_EQ(promised.frames.audit().label, std::string_view("buddy.I7"));
+    buddy_corruption::ready_child(promised.frames) = 99;
+    EXPECT_EQ(promised.frames.audit().label, std::string_view("buddy.I7"));
+}
+
+TEST(buddy, unreserved_requests_are_not_lent_promised_frames) {
+    zone z(0, 1024);
+    z.frames.reserve(run_of(0, 1024));
+    EXPECT_FALSE(z.frames.allocate_unreserved(base_order));
+    EXPECT_TRUE(z.frames.allocate(base_order));
+    z.frames.unreserve(run_of(512, 512));
+    EXPECT_EQ(z.frames.allocate_unreserved(superpage_order), at(512));
     EXPECT_FALSE(z.frames.audit());
 }
 

@@ -275,5 +275,51 @@ TEST(cpu_magazines, what_callers_must_not_do_ends_the_program) {
     EXPECT_DEATH(z.all.free(0, pfn{1024}, base_order), "");
 }
 
+TEST(cpu_magazines, a_refused_request_leaves_the_magazine_at_its_word_alone) {
+    cached_zone z(0, 4096, 2);
+    const std::optional<pfn> used = z.all.allocate(0, base_order);
+    ASSERT_TRUE(used);
+    EXPECT_EQ(z.all.allocate_at(*used, base_order), status::occupied);
+    EXPECT_EQ(z.all.allocate_at(align_down(*used, order{6}), order{6}), status::occupied);
+    const unsigned before = z.lock.taken;
+    EXPECT_TRUE(z.all.allocate(0, base_order));
+    EXPECT_EQ(z.lock.taken, before) << "the next frame still comes from the magazine";
+    EXPECT_FALSE(z.all.audit());
+}
+
+TEST(cpu_magazines, promised_frames_are_lent_only_when_no_magazine_has_another) {
+    cached_zone z(0, 128, 2);
+    z.frames.reserve({pfn{64}, page_count{64}});
+    ASSERT_EQ(z.all.allocate(0, base_order), pfn{0});  // 63 more are in its magazine
+    const std::optional<pfn> other = z.all.allocate(1, base_order);
+    ASSERT_TRUE(other);
+    EXPECT_LT(other->raw, 64U);
+    for (int i = 0; i < 62; ++i) ASSERT_LT(z.all.allocate(i % 2 == 0 ? 0 : 1, base_order)->raw, 64U);
+    EXPECT_GE(z.all.allocate(0, base_order)->raw, 64U);
+    EXPECT_FALSE(z.all.audit());
+}
+
+TEST(cpu_magazines, several_steps_together_see_the_zone_with_empty_magazines) {
+    cached_zone z(0, 1024, 2);
+    const std::optional<pfn> used = z.all.allocate(0, base_order);
+    ASSERT_TRUE(used);
+    const page_count free = z.all.together([](buddy& frames) { return frames.free_frames(); });
+    EXPECT_EQ(free, page_count{1023});
+    EXPECT_FALSE(z.all.audit());
+}
+
+TEST(cpu_magazines, frames_in_magazines_are_free_again_after_a_recovery) {
+    cached_zone z(300, 4000, 2);
+    ASSERT_TRUE(z.all.allocate(0, base_order));
+    ASSERT_TRUE(z.all.allocate(1, base_order));
+    ASSERT_LT(z.frames.free_frames(), page_count{3998});
+    z.frames.recover();
+    counting_lock lock;
+    const auto again = magazines::recovered(z.frames, lock, 2, z.magazine_memory);
+    EXPECT_EQ(z.frames.free_frames(), page_count{3998});
+    EXPECT_EQ(again.managed(), z.frames.managed());
+    EXPECT_FALSE(z.frames.audit());
+}
+
 }  // namespace
 }  // namespace longreach

@@ -125,6 +125,11 @@ TEST_F(inspect, prints_tables_for_people) {
     EXPECT_THAT(run.out, HasSubstr("which counts cannot prove"));
 }
 
+TEST_F(inspect, rounds_sizes_into_the_next_unit) {
+    const program_run run = with("Node 0, zone DMA 262143 0");
+    EXPECT_THAT(run.out, HasSubstr("0     DMA   1.0G   0  1.0G           4K\n"));
+}
+
 TEST_F(inspect, prints_negative_indices_with_their_sign_in_front) {
     EXPECT_THAT(with("Node 0, zone DMA 1 0 0").out, HasSubstr("0     DMA    -  -0.500  -0.250\n"));
 }

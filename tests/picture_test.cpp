@@ -185,6 +185,54 @@ TEST_F(picture_of, a_run_is_refused_before_it_starts_where_the_file_cannot_be_wr
     }
 }
 
+TEST_F(picture_of, a_link_stays_and_what_it_names_is_written) {
+    const fs::path& folder = scratch_.path();
+    (void)scratch_.write("far/there.svg", "before");
+    fs::permissions(folder / "far/there.svg", fs::perms::owner_read | fs::perms::owner_write);
+    fs::create_symlink("far/there.svg", folder / "second");
+    fs::create_symlink("second", file());
+    fs::create_symlink(folder / "far/absent.svg", folder / "dangling");
+    fs::create_symlink("round", folder / "round");
+    fs::create_symlink("/dev/null", folder / "null");
+    ASSERT_EQ(draw(one_combination).exit_code, 0);
+    ASSERT_EQ(draw_to(folder / "dangling", one_combination).exit_code, 0);
+    EXPECT_EQ(broken_xml(contents(folder / "far/there.svg")), "");
+    EXPECT_EQ(contents(folder / "far/absent.svg"), contents(folder / "far/there.svg"));
+    EXPECT_EQ(fs::status(folder / "far/there.svg").permissions(), fs::perms::owner_read | fs::perms::owner_write);
+    for (const char* link : {"out.svg", "second", "dangling"}) EXPECT_TRUE(fs::is_symlink(folder / link));
+    for (const fs::path& path : {folder / "round", folder / "null", fs::path("/dev/stdout")}) {
+        const outcome ended = draw_to(path, one_combination);
+        EXPECT_EQ(ended.exit_code, 2) << ended.output;
+        EXPECT_EQ(std::count(ended.output.begin(), ended.output.end(), '\n'), 1) << ended.output;
+    }
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder / "far"), fs::directory_iterator()), 2);
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 6);
+}
+
+TEST_F(picture_of, a_file_that_takes_the_results_is_refused) {
+    const fs::path results = scratch_.write("results", "");
+    const std::string to_results = std::string(one_combination) + " >" + as_word(results);
+    EXPECT_EQ(draw_to("/dev/stdout", to_results).exit_code, 2);
+    EXPECT_EQ(draw_to(results, to_results).exit_code, 2);
+    EXPECT_EQ(contents(results), "");
+}
+
+TEST_F(picture_of, an_empty_name_is_refused) { expect_refusal(draw_to("", one_combination), {"expected a file"}); }
+
+TEST_F(picture_of, a_file_that_may_not_grow_so_large_leaves_nothing) {
+    const outcome ended =
+        shell("ulimit -f 1; " + as_word(LONGREACH_PROGRAM) + " compare --picture=" + as_word(file()) + one_combination);
+    EXPECT_EQ(ended.exit_code, 2) << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr("expected a file that can be written: File too large"));
+    EXPECT_TRUE(fs::is_empty(scratch_.path()));
+}
+
+TEST_F(picture_of, sizes_are_rounded_into_the_next_unit) {
+    ASSERT_EQ(draw(std::string(one_combination) + " --memory=1073737728").exit_code, 0);  // a page less than 1 GiB
+    EXPECT_THAT(contents(file()), HasSubstr("1.00 GiB"));
+    EXPECT_THAT(contents(file()), Not(HasSubstr("1024.0")));
+}
+
 TEST_F(picture_of, a_failed_run_leaves_the_file_alone) {
     // Base pages would just fit; 2 MiB pages take a little more than there is.
     const std::string flags = " --workload=liblinear --hog=0 --policy=thp --mode=native --memory=";

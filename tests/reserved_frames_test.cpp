@@ -147,6 +147,18 @@ TEST(reserved_frames, audit_finds_a_mask_that_is_nowhere_I1) {
     EXPECT_EQ(p.promises.audit().label, std::string_view("reserved_frames.I1"));
 }
 
+TEST(reserved_frames, audit_finds_a_mask_that_is_in_use_and_free_I1) {
+    owned_promises p(40);
+    ASSERT_TRUE(p.promises.assign(3, words_of(1, 2)));
+    ASSERT_TRUE(p.promises.assign(9, words_of(1, 2)));
+    ASSERT_TRUE(p.promises.assign(9, none));  // the second mask is free again
+    p.state(3) = static_cast<std::uint16_t>(p.state(3) + 1);
+    p.masks[1] = words_of(1, 2);
+    p.masks[1][0] = 0;  // ends the list of free masks, and is no empty promise
+    p.masks[1][1] = 1;
+    EXPECT_EQ(p.promises.audit().label, std::string_view("reserved_frames.I1"));
+}
+
 TEST(reserved_frames, audit_finds_a_number_that_names_no_mask_I1) {
     owned_promises p(40);
     p.state(5) = 0x7fff;

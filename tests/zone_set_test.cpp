@@ -208,6 +208,7 @@ TEST(zone_set, says_which_zone_makes_no_set) {
     EXPECT_EQ(check({of(frames_from(512, 512), 1), of(frames_from(0, 512), 0), of(frames_from(1024, 1), 1)}),
               status::ok);
     EXPECT_EQ(check({}), status::ok);
+    EXPECT_EQ(check({of(frames_from(~std::uint64_t{0} - 9, 100), 0)}), status::out_of_range) << "beyond the last frame";
     EXPECT_EQ(check({of(frames_from(512, 512), 0), of(frames_from(0, 100), 0), of(frames_from(1023, 9), 1)}),
               status::occupied);
     EXPECT_EQ(culprit, 2U);

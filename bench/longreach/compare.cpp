@@ -38,7 +38,24 @@ ABSL_FLAG(std::string, feed, "accesses",
           "what to translate: accesses (the steady window, through TLBs) or misses (recorded misses, straight to\n"
           "walker and predictor)");
 ABSL_FLAG(std::string, census, "peak", "when to count runs: peak (first moment of most mapped pages) or end");
-ABSL_FLAG(std::string, picture, "",
+namespace longreach {
+
+/// A file to write, or none; no file has an empty name.
+struct output_name {
+    std::string path;
+};
+
+bool AbslParseFlag(absl::string_view text, output_name* into, std::string* error) {
+    into->path = std::string(text.data(), text.size());
+    if (text.empty()) *error = "expected a file, such as redis.svg";
+    return !text.empty();
+}
+
+std::string AbslUnparseFlag(const output_name& name) { return name.path; }
+
+}
+
+ABSL_FLAG(longreach::output_name, picture, {},
           "file for a picture (SVG) of physical memory at the end of the run; the other flags have to name one\n"
           "combination of workload, policy, mode, hog and seed");
 
@@ -163,7 +180,7 @@ absl::Status check_picture(const std::string& picture, const comparison& wanted)
 
 /// Reads the flags and makes sure, before anything runs, that all that they ask for can be had.
 absl::Status prepare(comparison& wanted, report_format& format, std::string& picture) {
-    picture = absl::GetFlag(FLAGS_picture);
+    picture = absl::GetFlag(FLAGS_picture).path;
     if (absl::Status status = picture.empty() ? absl::OkStatus() : check_output(picture); !status.ok()) {
         return absl::InvalidArgumentError(absl::StrCat("--picture=", status.message()));
     }

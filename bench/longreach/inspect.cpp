@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "byte_units.hpp"
 #include "command.hpp"
 #include "report.hpp"
 #include "table.hpp"
@@ -53,9 +54,8 @@ std::string power_text(std::size_t exponent) {
 
 /// Bytes, to a tenth where they are no whole number of the largest unit.
 std::string size_text(std::uint64_t bytes) {
-    std::size_t unit = 0;
-    while (unit < 6 && bytes >> 10 * (unit + 1) != 0) ++unit;
     if (bytes == 0) return "0";
+    const std::size_t unit = byte_unit(bytes, 6);
     const char name = "BKMGTPE"[unit];
     const std::uint64_t one = std::uint64_t{1} << 10 * unit;
     if (bytes % one == 0) return absl::StrFormat("%d%c", bytes / one, name);

@@ -2,6 +2,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <longreach/workloads/input_error.hpp>
@@ -65,6 +66,7 @@ int run_program(std::span<char* const> arguments) {
 
 int main(int argc, char** argv) {
     const std::span<char* const> arguments(argv, static_cast<std::size_t>(argc));
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error of its write
     try {
         const int code = longreach::run_program(arguments.subspan(argc > 0 ? 1 : 0));
         if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;

@@ -8,6 +8,8 @@
 #include <array>
 #include <utility>
 
+#include "byte_units.hpp"
+
 namespace longreach {
 
 namespace {
@@ -258,12 +260,8 @@ class map_drawing {
 
 std::string bytes_text(std::uint64_t bytes) {
     static constexpr std::array<const char*, 5> units{"B", "KiB", "MiB", "GiB", "TiB"};
-    std::size_t unit = 0;
-    std::uint64_t size = 1;
-    while (unit + 1 < units.size() && bytes >= size * 1024) {
-        size *= 1024;
-        ++unit;
-    }
+    const std::size_t unit = byte_unit(bytes, units.size() - 1);
+    const std::uint64_t size = std::uint64_t{1} << 10 * unit;
     if (bytes % size == 0) return absl::StrCat(bytes / size, " ", units[unit]);
     return absl::StrFormat("%.*f %s", bytes / size < 100 ? 2 : 1,
                            static_cast<double>(bytes) / static_cast<double>(size), units[unit]);

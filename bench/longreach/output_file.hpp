@@ -7,7 +7,8 @@
 #include <string>
 #include <string_view>
 
-// A file of results: written aside, in the folder where it shall lie, and then given its name.
+// A file of results: written aside, in the folder where it shall lie, and then given its name. Links are followed, and
+// stay; an existing file keeps its permissions.
 
 namespace longreach {
 
