@@ -101,6 +101,7 @@ class basic_buddy {
 
     /// The same without lending reserved frames.
     [[nodiscard]] std::optional<Frame> allocate_unreserved(order o) noexcept {
+        if (reserved_free_ == 0) return allocate(o);
         const std::optional<Frame> found = find_unreserved(o);
         if (found) take(*found, o);
         return found;
