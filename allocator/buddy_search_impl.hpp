@@ -167,15 +167,17 @@ std::uint64_t basic_buddy<Frame>::allocate_block(order o) noexcept {
 
 template <class Frame>
 std::uint64_t basic_buddy<Frame>::allocate_any(order o) noexcept {
+    std::optional<Frame> found;
     if (o.raw < child_order) {
-        const block_place found = find_part(o.raw);
-        if (found.child != block_layer::none) {
-            take_part(found.child, found.position, o.raw, found.from);
-            if (o.raw == 0 && lower_.choice() == block_choice::adaptive) make_ready(found);
-            return frame_at(found.child, found.position).raw;
+        const block_place place = find_part(o.raw);
+        if (place.child != block_layer::none) {
+            take_part(place.child, place.position, o.raw, place.from);
+            if (o.raw == 0 && lower_.choice() == block_choice::adaptive) make_ready(place);
+            return frame_at(place.child, place.position).raw;
         }
+    } else {
+        found = find_unreserved(o);
     }
-    std::optional<Frame> found = find_unreserved(o);
     if (!found) found = find_reserved(o);
     if (!found) return no_frame;
     take(*found, o);

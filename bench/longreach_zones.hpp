@@ -65,26 +65,16 @@ class buddy_zone {
 
 inline constexpr longreach_zone_interface buddy_zone_table = zone_of<buddy_zone>("buddy", 1);
 
-/// `locked_buddy` with a spin lock.
-class locked_zone {
+/// A buddy with its lock, in memory of its own.
+class locked_frames {
   public:
-    static constexpr unsigned max_order = buddy::max_order.raw;
-
-    locked_zone(std::uint64_t frames, unsigned /*cpus*/)
+    explicit locked_frames(std::uint64_t frames)
         : memory_(buddy::required_bytes(page_count{frames}, zone_options)),
           frames_({pfn{0}, page_count{frames}}, memory_, zone_options),
           zone_(frames_, lock_) {}
 
-    std::uint64_t allocate(unsigned /*cpu*/, unsigned o) {
-        const std::optional<pfn> block = zone_.allocate(order{o});
-        return block ? block->raw : LONGREACH_NO_FRAME;
-    }
-    bool allocate_at(unsigned /*cpu*/, std::uint64_t frame, unsigned o) {
-        return zone_.allocate_at(pfn{frame}, order{o}) == status::ok;
-    }
-    void free(unsigned /*cpu*/, std::uint64_t frame, unsigned o) { zone_.free(pfn{frame}, order{o}); }
-
-    [[nodiscard]] std::size_t metadata_bytes() const { return sizeof(*this) + memory_.size(); }
+    auto& zone() { return zone_; }
+    [[nodiscard]] std::size_t memory_bytes() const { return memory_.size(); }
     [[nodiscard]] violation audit() const { return frames_.audit(); }
 
   private:
@@ -94,7 +84,51 @@ class locked_zone {
     locked_buddy<pfn, spin_lock> zone_;
 };
 
+/// An atomic buddy in memory of its own.
+class atomic_frames {
+  public:
+    explicit atomic_frames(std::uint64_t frames)
+        : memory_(atomic_buddy::required_bytes(page_count{frames})), zone_({pfn{0}, page_count{frames}}, memory_) {}
+
+    auto& zone() { return zone_; }
+    [[nodiscard]] std::size_t memory_bytes() const { return memory_.size(); }
+    [[nodiscard]] violation audit() const { return zone_.audit(); }
+
+  private:
+    std::vector<std::byte> memory_;
+    atomic_buddy zone_;
+};
+
+/// A zone that any thread calls without saying on which processor it runs.
+template <class Frames>
+class any_cpu_zone {
+  public:
+    static constexpr unsigned max_order = buddy::max_order.raw;
+
+    any_cpu_zone(std::uint64_t frames, unsigned /*cpus*/) : frames_(frames) {}
+
+    std::uint64_t allocate(unsigned /*cpu*/, unsigned o) {
+        const std::optional<pfn> block = frames_.zone().allocate(order{o});
+        return block ? block->raw : LONGREACH_NO_FRAME;
+    }
+    bool allocate_at(unsigned /*cpu*/, std::uint64_t frame, unsigned o) {
+        return frames_.zone().allocate_at(pfn{frame}, order{o}) == status::ok;
+    }
+    void free(unsigned /*cpu*/, std::uint64_t frame, unsigned o) { frames_.zone().free(pfn{frame}, order{o}); }
+
+    [[nodiscard]] std::size_t metadata_bytes() const { return sizeof(*this) + frames_.memory_bytes(); }
+    [[nodiscard]] violation audit() const { return frames_.audit(); }
+
+  private:
+    static_assert(buddy::max_order == atomic_buddy::max_order);
+    Frames frames_;
+};
+
+using locked_zone = any_cpu_zone<locked_frames>;  ///< `locked_buddy` with a spin lock
+using atomic_zone = any_cpu_zone<atomic_frames>;  ///< `atomic_buddy`, which needs none
+
 inline constexpr longreach_zone_interface locked_zone_table = zone_of<locked_zone>("buddy_locked", 64);
+inline constexpr longreach_zone_interface atomic_zone_table = zone_of<atomic_zone>("buddy_atomic", 64);
 
 /// `cpu_magazines` over a buddy with a spin lock.
 class magazine_zone {
@@ -133,33 +167,6 @@ class magazine_zone {
 };
 
 inline constexpr longreach_zone_interface magazine_zone_table = zone_of<magazine_zone>("buddy_magazine", 64);
-
-/// `atomic_buddy`, which needs no lock.
-class atomic_zone {
-  public:
-    static constexpr unsigned max_order = atomic_buddy::max_order.raw;
-
-    atomic_zone(std::uint64_t frames, unsigned /*cpus*/)
-        : memory_(atomic_buddy::required_bytes(page_count{frames})), zone_({pfn{0}, page_count{frames}}, memory_) {}
-
-    std::uint64_t allocate(unsigned /*cpu*/, unsigned o) {
-        const std::optional<pfn> block = zone_.allocate(order{o});
-        return block ? block->raw : LONGREACH_NO_FRAME;
-    }
-    bool allocate_at(unsigned /*cpu*/, std::uint64_t frame, unsigned o) {
-        return zone_.allocate_at(pfn{frame}, order{o}) == status::ok;
-    }
-    void free(unsigned /*cpu*/, std::uint64_t frame, unsigned o) { zone_.free(pfn{frame}, order{o}); }
-
-    [[nodiscard]] std::size_t metadata_bytes() const { return sizeof(*this) + memory_.size(); }
-    [[nodiscard]] violation audit() const { return zone_.audit(); }
-
-  private:
-    std::vector<std::byte> memory_;
-    atomic_buddy zone_;
-};
-
-inline constexpr longreach_zone_interface atomic_zone_table = zone_of<atomic_zone>("buddy_atomic", 64);
 
 /// The harness alone and the baselines: here to be compared with.
 inline constexpr const longreach_zone_interface* reference_zones[] = {

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/counting_lock.hpp"
+
 LONGREACH_NAMESPACE_BEGIN
 
 /// Reaches into magazines to break what their audit must notice.
@@ -43,18 +45,7 @@ LONGREACH_NAMESPACE_END
 namespace longreach {
 namespace {
 
-/// Counts how often it is taken, and finds it taken twice.
-struct counting_lock {
-    unsigned taken = 0;
-    bool held = false;
-
-    void lock() noexcept {
-        if (held) __builtin_trap();
-        held = true;
-        ++taken;
-    }
-    void unlock() noexcept { held = false; }
-};
+using model::counting_lock;
 
 using magazines = cpu_magazines<pfn, counting_lock>;
 

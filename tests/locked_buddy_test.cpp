@@ -8,21 +8,12 @@
 #include <optional>
 #include <vector>
 
+#include "model/counting_lock.hpp"
+
 namespace longreach {
 namespace {
 
-/// Counts how often it is taken, and finds it taken twice.
-struct counting_lock {
-    unsigned taken = 0;
-    bool held = false;
-
-    void lock() noexcept {
-        if (held) __builtin_trap();
-        held = true;
-        ++taken;
-    }
-    void unlock() noexcept { held = false; }
-};
+using model::counting_lock;
 
 static_assert(lockable<counting_lock> && lockable<no_lock> && lockable<spin_lock<>>);
 
