@@ -114,13 +114,19 @@ class basic_buddy {
 
     /// Takes exactly the block of 2^o frames at `want`, reserved or not, or says `occupied` (some frame is in use) or
     /// `out_of_range` (some frame is not managed). Exact: a free block is never refused. `want` is aligned to 2^o.
-    status allocate_at(Frame want, order o) noexcept {
+    [[gnu::always_inline]] status allocate_at(Frame want, order o) noexcept {
         LONGREACH_CHECK(is_aligned(want, o), "buddy.misaligned");
         if (!managed_.contains(run<Frame>{want, o.pages()})) return status::out_of_range;
         if (o.raw < 6) {
             const std::uint64_t child = child_of(want);
-            if (!is_free_block(lower_.words(child), position_of(want), o.raw)) return status::occupied;
-            take_part(child, position_of(want), o.raw, block_place::unknown);
+            const unsigned position = position_of(want);
+            const std::uint64_t frames = block_mask(position, o.raw);
+            if ((frames & ~lower_.words(child)[position / 64]) != 0) return status::occupied;
+            if ((frames & ~promises_.word(child, position / 64)) == 0) {
+                take_promised(child, position / 64, frames, 1U << o.raw);
+            } else {
+                take_part(child, position, o.raw, block_place::unknown);
+            }
             return status::ok;
         }
         return allocate_large_at(want, o);
@@ -182,6 +188,10 @@ class basic_buddy {
     /// columns of /proc/buddyinfo, here up to max_order. O(children).
     [[nodiscard]] std::array<std::uint64_t, max_order.raw + 1> count_blocks() const noexcept;
 
+    /// The highest place in a managed run where a child has a free block of 2^o frames (o is 9 at most), reserved or
+    /// not: in that child the smallest such block. Nothing where the run has none. O(run / 64).
+    [[nodiscard]] std::optional<Frame> find_last_free(run<Frame> frames, order o) const noexcept;
+
     // What a contiguity map reads. Children are numbered from 0; child 0 begins at base().
 
     [[nodiscard]] std::uint64_t children() const noexcept { return lower_.children(); }
@@ -199,12 +209,13 @@ class basic_buddy {
     void attach(cluster_tree* tree) noexcept;
     /// Brings the attached tree up to date: at most 64 children wait.
     void settle() noexcept {
-        while (queued_ != 0) {
-            const std::uint64_t child = queue_[--queued_];
+        if (queued_ == 0) return;
+        tree_->update(std::span(queue_).first(queued_), [this](std::uint64_t child) {
             std::uint8_t& flags = lower_.header(child).flags;
             flags = static_cast<std::uint8_t>(flags & ~child_header::queued);
-            tree_->update(child, unreserved(child));
-        }
+            return unreserved(child);
+        });
+        queued_ = 0;
     }
 
     /// Recounts everything from the bits; O(frames).
@@ -286,6 +297,8 @@ class basic_buddy {
 
     void take(Frame block, order o) noexcept;
     [[gnu::always_inline]] void take_part(std::uint64_t child, unsigned position, unsigned k, unsigned from) noexcept;
+    [[gnu::always_inline]] void take_promised(std::uint64_t child, unsigned i, std::uint64_t frames,
+                                              unsigned count) noexcept;
     [[gnu::noinline]] void take_rare(std::uint64_t child, unsigned position, unsigned k, unsigned from) noexcept;
     [[gnu::noinline]] void finish_taking(std::uint64_t child, unsigned k, unsigned from) noexcept;
     [[gnu::noinline]] void finish_giving(std::uint64_t child, unsigned position, unsigned k) noexcept;
@@ -305,6 +318,7 @@ class basic_buddy {
     [[gnu::noinline]] void make_whole(std::uint64_t child) noexcept;
     void promise(run<Frame> frames, bool wanted) noexcept;
     void promise_part(std::uint64_t child, unsigned first, unsigned end, bool wanted) noexcept;
+    void promise_unit(std::uint64_t child) noexcept;
 
     /// Frames of a child that became whole, or was promised, are no more handed out one by one.
     void forget_ready(std::uint64_t child) noexcept {

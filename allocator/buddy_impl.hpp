@@ -155,7 +155,14 @@ void basic_buddy<Frame>::make_whole(std::uint64_t child) noexcept {
 template <class Frame>
 status basic_buddy<Frame>::allocate_large_at(Frame want, order o) noexcept {
     if (!is_free_inside(want, o)) return status::occupied;
-    take(want, o);
+    const std::uint64_t child = child_of(want);
+    if (o.raw == child_order && promises_.all(child)) {  // neither the marks nor the map know of its frames
+        lower_.fill(child, false);
+        free_ -= child_frames;
+        reserved_free_ -= child_frames;
+    } else {
+        take(want, o);
+    }
     return status::ok;
 }
 
@@ -194,11 +201,6 @@ template <class Frame>
 void basic_buddy<Frame>::finish_taking(std::uint64_t child, unsigned k, unsigned from) noexcept {
     lower_.note_taken(child, k, from, lower_view{*this});
     note_change(child);
-}
-
-template <class Frame>
-unsigned basic_buddy<Frame>::count_promised(std::uint64_t child, unsigned position, unsigned k) const noexcept {
-    return count_free_between(promises_.words(child), position, position + (1U << k));
 }
 
 /// Clears the bits of a wholly free child that is no unit any more.
@@ -251,7 +253,9 @@ void basic_buddy<Frame>::free(Frame block, order o) noexcept {
 template <class Frame>
 void basic_buddy<Frame>::finish_giving(std::uint64_t child, unsigned position, unsigned k) noexcept {
     if (promises_.any(child)) {
-        reserved_free_ += count_promised(child, position, k);
+        const unsigned promised = count_promised(child, position, k);
+        reserved_free_ += promised;
+        if (promised == 1U << k) return;  // neither the marks nor the map know of those
         index_promised(child);
     } else if (lower_.header(child).free == child_frames) {
         make_whole(child);

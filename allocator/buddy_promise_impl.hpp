@@ -12,8 +12,21 @@ LONGREACH_NAMESPACE_BEGIN
 
 template <class Frame>
 void basic_buddy<Frame>::promise(run<Frame> frames, bool wanted) noexcept {
-    for_each_part(intersection(frames, managed_),
-                  [&](std::uint64_t child, unsigned first, unsigned end) { promise_part(child, first, end, wanted); });
+    for_each_part(intersection(frames, managed_), [&](std::uint64_t child, unsigned first, unsigned end) {
+        if (wanted && end - first == child_frames && is_unit(child)) return promise_unit(child);
+        promise_part(child, first, end, wanted);
+    });
+}
+
+/// Promises all of a child that is one block: it has nothing to be marked with any more.
+template <class Frame>
+void basic_buddy<Frame>::promise_unit(std::uint64_t child) noexcept {
+    take_units(child, 0);
+    lower_.unmark(child, block_layer::all_orders);
+    promises_.promise_all(child);
+    promised_.insert(child);
+    reserved_free_ += child_frames;
+    note_change(child);
 }
 
 /// Changes the promise of frames [first, end) of a child. Where no mask is left, a new promise is not made and a
@@ -46,6 +59,21 @@ void basic_buddy<Frame>::promise_part(std::uint64_t child, unsigned first, unsig
         lower_.index(child, open);
     }
     note_change(child);
+}
+
+/// Clears the bits of `count` free frames of word i, all of them promised: neither the marks nor the map know of those.
+template <class Frame>
+inline void basic_buddy<Frame>::take_promised(std::uint64_t child, unsigned i, std::uint64_t frames,
+                                              unsigned count) noexcept {
+    lower_.clear_word(child, i, frames, count);
+    free_ -= count;
+    reserved_free_ -= count;
+}
+
+template <class Frame>
+unsigned basic_buddy<Frame>::count_promised(std::uint64_t child, unsigned position, unsigned k) const noexcept {
+    if (k < 6) return count_ones(promises_.word(child, position / 64) & block_mask(position, k));
+    return count_free_between(promises_.words(child), position, position + (1U << k));
 }
 
 // ----------------------------------------------------------------------------------------------- check

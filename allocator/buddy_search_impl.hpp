@@ -139,6 +139,31 @@ std::optional<Frame> basic_buddy<Frame>::find_reserved(order o) const noexcept {
     return {};
 }
 
+template <class Frame>
+std::optional<Frame> basic_buddy<Frame>::find_last_free(run<Frame> frames, order o) const noexcept {
+    LONGREACH_CHECK(managed_.contains(frames), "buddy.foreign_frame");
+    LONGREACH_CHECK(o.raw <= child_order, "buddy.order");
+    for (Frame end = frames.end(); end > frames.first;) {
+        const std::uint64_t child = child_of(end - page_count{1});
+        const Frame begin = frame_at(child, 0);
+        const run<Frame> here = run_between(begin > frames.first ? begin : frames.first, end);
+        end = here.first;
+        if (lower_.header(child).free < o.pages().raw || here.count < o.pages()) continue;
+        if (o.raw == child_order) return begin;
+        child_words words = lower_.words(child);
+        const unsigned first = position_of(here.first);
+        for (unsigned i = 0; i < words.size(); ++i) {
+            words[i] &= word_mask(i, first, first + static_cast<unsigned>(here.count.raw));
+        }
+        if (count_free(words) == child_frames) return begin;
+        for (unsigned k = o.raw; k < child_order; ++k) {
+            const unsigned position = find_maximal_block(words, k);
+            if (position != child_frames) return frame_at(child, position);
+        }
+    }
+    return {};
+}
+
 /// Serves a frame of the word that single frames come from.
 template <class Frame>
 inline std::uint64_t basic_buddy<Frame>::allocate_frame() noexcept {

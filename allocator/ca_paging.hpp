@@ -41,7 +41,8 @@ class ca_paging {
 
     /// Bytes of memory to pass for this many pieces. More pieces than pages / 512 are never useful with 2 MiB faults.
     [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t pieces) noexcept {
-        return pieces * sizeof(piece_type) + alignof(piece_type);
+        return pieces * sizeof(piece_type) + piece_table<Page, Frame>::hint_count(pieces) * sizeof(std::uint32_t) +
+               alignof(piece_type);
     }
 
     /// Places in the free runs of `clusters`, which maps `frames`; both outlive it and serve no other policy.
@@ -51,13 +52,19 @@ class ca_paging {
     /// The frames that the block's placement names, else the frames of a new placement, else any block.
     /// O(log pieces) where the placement holds; a new placement looks at every cluster that is long enough.
     template <class Mapped>
-    [[nodiscard]] std::optional<Frame> allocate(const placement_request<Page>& request, const Mapped& mapped) noexcept;
+    [[nodiscard, gnu::always_inline]] std::optional<Frame> allocate(const placement_request<Page>& request,
+                                                                    const Mapped& mapped) noexcept;
 
     void free(std::uint32_t space, Page first, Frame block, order size) noexcept;
-    [[nodiscard]] std::optional<Frame> allocate_table() noexcept { return frames_.allocate(base_order); }
+    [[nodiscard]] std::optional<Frame> allocate_table() noexcept { return allocate_anywhere(base_order); }
+    /// A block for somebody without a placement: promised frames are lent only where no other block is left, by the
+    /// piece whose last allocation is longest ago. Give it back to the buddy.
+    [[nodiscard]] std::optional<Frame> allocate_anywhere(order size) noexcept;
     void free_table(Frame table) noexcept { frames_.free(table, base_order); }
     void release(std::uint32_t space, run<Page> pages) noexcept;
     void move(std::uint32_t space, run<Page> pages, Page to) noexcept;
+    /// The child has no pieces: the frames of its parent's are taken, and its copies are placed as they come.
+    void fork(std::uint32_t, std::uint32_t) noexcept {}
 
     [[nodiscard]] placement_counters counters() const noexcept { return counters_; }
     /// The pieces, sorted; for reports.
@@ -76,21 +83,33 @@ class ca_paging {
     static constexpr page_count most_headroom{16384};
     static constexpr std::uint64_t plentiful = 64;
 
+    /// Areas of more than 5/8 of free memory are not planned as a whole: many of their pages may never be touched.
+    /// Heuristic: a host's area of a guest with half its memory needs a little more than half, with the host's losses.
+    static constexpr std::uint64_t planned_share_numerator = 5;
+    static constexpr std::uint64_t planned_share_denominator = 8;
+
+    static constexpr std::uint64_t no_frame = ~std::uint64_t{0};
+
     /// Where a stretch of pages goes: everything that place() and its parts need to know.
     struct wish {
         std::uint32_t space;
-        run<Page> gap;         ///< pages without a place, `block` among them
-        run<Page> block;       ///< the pages of the fault
-        page_count area;       ///< pages of the whole area
-        page_count above;      ///< headroom wanted after the gap
-        page_count below;      ///< headroom wanted before the gap
-        bool superpages;       ///< the gap holds an aligned 2 MiB stretch, or may come to
-        bool continues_below;  ///< the area has a piece that lies below the gap
-        bool continues_above;  ///< the area has a piece that lies above the gap
-        bool seen_growing;     ///< the gap is where the area grows, and the area has a piece next to it
+        run<Page> gap;                 ///< pages without a place, `block` among them
+        run<Page> block;               ///< the pages of the fault
+        page_count area;               ///< pages of the whole area
+        page_count room{};             ///< frames wanted beyond the gap for growth, whether pages are there or not
+        page_count above{};            ///< headroom after the gap: pages that are nobody's, at most `room` rounded up
+        page_count below{};            ///< headroom wanted before the gap
+        bool superpages = false;       ///< the gap holds an aligned 2 MiB stretch, or may come to
+        bool continues_below = false;  ///< the area has a piece that lies below the gap
+        bool continues_above = false;  ///< the area has a piece that lies above the gap
+        bool seen_growing = false;     ///< the gap is where the area grows, and the area has a piece next to it
+
+        [[nodiscard]] constexpr run<Page> with_headroom() const noexcept {
+            return {gap.first - below, below + gap.count + above};
+        }
     };
 
-    [[nodiscard]] static std::span<piece_type> carve_pieces(std::span<std::byte> memory) noexcept;
+    [[nodiscard]] static piece_table<Page, Frame> carve_pieces(std::span<std::byte> memory) noexcept;
 
     template <class Mapped>
     [[nodiscard]] run<Page> lost_part(const piece_type& p, const placement_request<Page>& request,
@@ -102,14 +121,27 @@ class ca_paging {
     [[nodiscard]] bool place(const wish& w) noexcept;
     [[nodiscard]] bool extend_neighbour(const wish& w) noexcept;
     [[nodiscard]] bool place_whole(const wish& w) noexcept;
+    [[nodiscard]] bool place_in(const wish& w, run<Frame> cluster) noexcept;
     [[nodiscard]] bool place_in_pieces(const wish& w) noexcept;
     [[nodiscard]] bool place_anchored(const wish& w) noexcept;
 
     [[nodiscard]] std::optional<Frame> best_fit(run<Page> pages, std::uint64_t modulus) noexcept;
-    [[nodiscard]] std::optional<Frame> take_target(std::size_t i, const placement_request<Page>& request) noexcept;
-    void add_piece(std::uint32_t space, mapping<Page, Frame> where, std::uint64_t taken) noexcept;
+    [[nodiscard]] bool holds_superpage() noexcept;
+    template <class Mapped>
+    [[nodiscard, gnu::always_inline]] std::uint64_t allocate_sized(const placement_request<Page>& request, order size,
+                                                                   const Mapped& mapped) noexcept;
+    template <class Mapped>
+    [[nodiscard, gnu::noinline]] std::uint64_t allocate_missed(placement_request<Page> request, const Mapped& mapped,
+                                                               bool placed) noexcept;
+    [[nodiscard, gnu::always_inline]] std::uint64_t take_target(piece_type& p, Page first, order size) noexcept;
+    void add_piece(std::uint32_t space, mapping<Page, Frame> where, std::uint64_t taken = 0,
+                   bool room_below = false) noexcept;
+    [[nodiscard]] std::uint64_t used_in(run<Frame> frames) const noexcept {
+        return (frames.count - frames_.count_free_in(frames)).raw;
+    }
     void drop_piece(std::size_t i) noexcept;
-    void cut(std::uint32_t space, run<Page> pages) noexcept;
+    [[nodiscard]] std::optional<Frame> find_lent(order size) const noexcept;
+    void cut(std::uint32_t space, run<Page> pages, bool still_mapped = false) noexcept;
     void make_room() noexcept;
 
     /// Frames to leave unused at the start of a cluster so that page and frame are equal modulo `modulus`.
@@ -125,7 +157,7 @@ class ca_paging {
     basic_buddy<Frame>& frames_;
     basic_contiguity_map<Frame>& clusters_;
     piece_table<Page, Frame> pieces_;
-    std::uint64_t born_ = 0;
+    std::uint64_t clock_ = 0;  ///< blocks handed out by pieces
     placement_counters counters_;
 };
 

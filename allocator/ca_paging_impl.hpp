@@ -10,34 +10,58 @@
 LONGREACH_NAMESPACE_BEGIN
 
 template <class Page, class Frame>
-auto ca_paging<Page, Frame>::carve_pieces(std::span<std::byte> memory) noexcept -> std::span<piece_type> {
-    const std::size_t alignment = alignof(piece_type);
-    const std::size_t room = memory.size() < alignment ? 0 : (memory.size() - alignment) / sizeof(piece_type);
+auto ca_paging<Page, Frame>::carve_pieces(std::span<std::byte> memory) noexcept -> piece_table<Page, Frame> {
+    std::size_t room = memory.size() / sizeof(piece_type);
+    while (room > 0 && required_bytes(room) > memory.size()) --room;
     LONGREACH_CHECK(room > 0, "ca_paging.memory");
-    return detail::memory_carver(memory).template take<piece_type>(room);
+    detail::memory_carver carve(memory);
+    const auto pieces = carve.template take<piece_type>(room);
+    return {pieces, carve.template take_zeroed<std::uint32_t>(piece_table<Page, Frame>::hint_count(room))};
 }
 
 template <class Page, class Frame>
 template <class Mapped>
-std::optional<Frame> ca_paging<Page, Frame>::allocate(const placement_request<Page>& request,
-                                                      const Mapped& mapped) noexcept {
-    const run<Page> block{request.page, request.size.pages()};
-    LONGREACH_CHECK(is_aligned(request.page, request.size), "ca_paging.misaligned");
-    LONGREACH_CHECK(request.area.contains(block), "ca_paging.outside_area");
-    const std::size_t i = pieces_.position(request.space, request.page);
-    const bool placed = pieces_.holds(i, request.space, request.page) && pieces_[i].where.pages.contains(block);
-    run<Page> gap{};
+inline std::optional<Frame> ca_paging<Page, Frame>::allocate(const placement_request<Page>& request,
+                                                             const Mapped& mapped) noexcept {
+    const std::uint64_t found = request.size == base_order ? allocate_sized(request, base_order, mapped)
+                                                           : allocate_sized(request, request.size, mapped);
+    if (found != no_frame) return std::optional<Frame>{std::in_place, found};  // gcc 12 keeps this form in registers
+    return std::optional<Frame>{};
+}
+
+/// allocate() for a size that is constant where it matters.
+template <class Page, class Frame>
+template <class Mapped>
+inline std::uint64_t ca_paging<Page, Frame>::allocate_sized(const placement_request<Page>& request, order size,
+                                                            const Mapped& mapped) noexcept {
+    LONGREACH_CHECK(is_aligned(request.page, size), "ca_paging.misaligned");
+    LONGREACH_CHECK(request.area.contains(request.page), "ca_paging.outside_area");
+    piece_type* const p = pieces_.find(request.space, request.page);
+    const bool placed = p != nullptr && p->where.pages.end() - request.page >= size.pages();
     if (placed) {
-        if (const std::optional<Frame> hit = take_target(i, request)) {
+        const std::uint64_t found = take_target(*p, request.page, size);
+        if (found != no_frame) {
             ++counters_.target_hits;
-            return hit;
+            return found;
         }
     }
-    if (!frames_.can_allocate(request.size)) return {};  // before any place is given up
+    return allocate_missed(request, mapped, placed);
+}
+
+/// A block for the fault where its placement, if it has one, could not supply it.
+template <class Page, class Frame>
+template <class Mapped>
+std::uint64_t ca_paging<Page, Frame>::allocate_missed(placement_request<Page> request, const Mapped& mapped,
+                                                      bool placed) noexcept {
+    const run<Page> block{request.page, request.size.pages()};
+    LONGREACH_CHECK(request.area.contains(block), "ca_paging.outside_area");
+    const std::size_t i = pieces_.position(request.space, request.page);
+    run<Page> gap{};
+    if (!frames_.can_allocate(request.size)) return no_frame;  // before any place is given up
     if (placed) {
         ++counters_.target_refusals;
         gap = lost_part(pieces_[i], request, mapped);
-        cut(request.space, gap);
+        cut(request.space, gap, mapped.first_mapped(block) != block.end());  // a page that is copied
     } else {
         cut(request.space, block);  // pieces that end inside it hold none of its pages
         gap = gap_around(request, mapped);
@@ -48,26 +72,27 @@ std::optional<Frame> ca_paging<Page, Frame>::allocate(const placement_request<Pa
             counters_.replacements += counters_.placements - before;
             counters_.placements = before;
         }
-        const std::optional<Frame> found = take_target(pieces_.position(request.space, request.page), request);
-        if (found) return found;
+        piece_type& p = pieces_[pieces_.position(request.space, request.page)];
+        const std::uint64_t found = take_target(p, request.page, request.size);
+        if (found != no_frame) return found;
     }
-    const std::optional<Frame> any = frames_.allocate(request.size);
-    if (any) ++counters_.ordinary;
-    return any;
+    const std::optional<Frame> any = allocate_anywhere(request.size);
+    if (!any) return no_frame;
+    ++counters_.ordinary;
+    return any->raw;
 }
 
-/// The frames that piece i names for the block, if they are free and lie as the leaf needs.
+/// Takes the frames that the piece names for the block, if they are free and lie as the leaf needs: the first one's
+/// number, or no_frame.
 template <class Page, class Frame>
-std::optional<Frame> ca_paging<Page, Frame>::take_target(std::size_t i,
-                                                         const placement_request<Page>& request) noexcept {
-    const Frame target = pieces_[i].target(request.page);
-    if (!is_aligned(target, request.size)) return {};
-    if (frames_.allocate_at(target, request.size) != status::ok) return {};
-    piece_type& p = pieces_[i];
-    const std::uint64_t taken = p.taken + request.size.pages().raw;
-    // cut() counts frames lent to others as taken, and they may have come back since
+inline std::uint64_t ca_paging<Page, Frame>::take_target(piece_type& p, Page first, order size) noexcept {
+    const Frame target = p.target(first);
+    if (!is_aligned(target, size) || frames_.allocate_at(target, size) != status::ok) return no_frame;
+    const std::uint64_t taken = p.taken + size.pages().raw;
+    // what a forked copy was the last to free was not counted, and may be here again
     p.taken = taken < p.where.pages.count.raw ? taken : p.where.pages.count.raw;
-    return target;
+    p.used = ++clock_;
+    return target.raw;
 }
 
 /// From the refused block on, the pages of its piece that are not mapped and whose frames are in use.
@@ -85,7 +110,8 @@ run<Page> ca_paging<Page, Frame>::lost_part(const piece_type& p, const placement
     }
 }
 
-/// The pages of the area around the fault that no piece holds, without mapped pages where that is cheap to say.
+/// The pages of the area around the fault that no piece holds, without mapped pages where that is cheap to say. A page
+/// that is copied is mapped itself, and its neighbours will be copied too.
 template <class Page, class Frame>
 template <class Mapped>
 run<Page> ca_paging<Page, Frame>::gap_around(const placement_request<Page>& request,
@@ -98,43 +124,39 @@ run<Page> ca_paging<Page, Frame>::gap_around(const placement_request<Page>& requ
         first = pieces_[i - 1].where.pages.end();
     }
     if (pieces_.is_of(i, request.space) && pieces_[i].where.pages.first < end) end = pieces_[i].where.pages.first;
+    if (mapped.first_mapped(run_between(request.page, block_end)) != block_end) return run_between(first, end);
     if (mapped.first_mapped(run_between(first, request.page)) != request.page) first = request.page;
     end = mapped.first_mapped(run_between(block_end, end));
     return run_between(first, end);
 }
 
+/// Promised frames are lent last, by the piece that gave none for the longest time; the frame stays promised, so it
+/// returns to its piece when the borrower frees it before the piece's page is touched.
 template <class Page, class Frame>
-auto ca_paging<Page, Frame>::wish_for(const placement_request<Page>& request, run<Page> gap, bool replacing) noexcept
-    -> wish {
-    const run<Page> area = request.area;
-    const Page first_superpage = align_up(area.first, superpage_order);
-    wish w{request.space, gap, {request.page, request.size.pages()}, area.count, {}, {}, false, false, false, false};
-    w.superpages = request.grows_up || request.grows_down ||
-                   (first_superpage >= area.first && first_superpage + superpage_order.pages() <= area.end());
-    const std::size_t next = pieces_.position(request.space, gap.first);
-    const bool has_previous = next > 0 && pieces_.is_of(next - 1, request.space);
-    const bool has_next = pieces_.is_of(next, request.space);
-    w.continues_below = has_previous && pieces_[next - 1].where.pages.end() > area.first;
-    w.continues_above = has_next && pieces_[next].where.pages.first < area.end();
-    if (replacing) return w;
+std::optional<Frame> ca_paging<Page, Frame>::allocate_anywhere(order size) noexcept {
+    if (const std::optional<Frame> open = frames_.allocate_unreserved(size)) return open;
+    const std::optional<Frame> lent = find_lent(size);
+    if (!lent) return frames_.allocate(size);  // a block of several pieces, or of frames that lost their promise
+    const status taken = frames_.allocate_at(*lent, size);
+    LONGREACH_CHECK(taken == status::ok, "ca_paging.lent");
+    return lent;
+}
 
-    const bool at_end = request.grows_up && gap.end() == area.end();
-    const bool at_start = request.grows_down && gap.first == area.first;
-    w.seen_growing = (at_end && w.continues_below) || (at_start && w.continues_above);
-    const std::optional<run<Frame>> longest = clusters_.longest();
-    const page_count plenty{longest ? longest->count.raw / plentiful : 0};
-    page_count room = area.count < least_headroom ? least_headroom : area.count;
-    room = room < plenty ? plenty : room;
-    room = room > most_headroom ? most_headroom : room;
-    if (at_end) {
-        const Page limit = has_next ? pieces_[next].where.pages.first : Page{~std::uint64_t{0}};
-        w.above = limit - gap.end() < room ? limit - gap.end() : room;
+/// The last free block of the piece that gave none for the longest time among those that have one. O(pieces), and
+/// O(frames / 64) for every piece that was used earlier than those looked at before it.
+template <class Page, class Frame>
+std::optional<Frame> ca_paging<Page, Frame>::find_lent(order size) const noexcept {
+    std::optional<Frame> best;
+    std::uint64_t used = 0;
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+        const piece_type& p = pieces_[i];
+        if (best && p.used >= used) continue;
+        if (const std::optional<Frame> f = frames_.find_last_free(p.where.frames(), size)) {
+            best = f;
+            used = p.used;
+        }
     }
-    if (at_start) {
-        const Page limit = has_previous ? pieces_[next - 1].where.pages.end() : Page{0};
-        w.below = gap.first - limit < room ? gap.first - limit : room;
-    }
-    return w;
+    return best;
 }
 
 template <class Page, class Frame>
@@ -171,17 +193,19 @@ void ca_paging<Page, Frame>::move(std::uint32_t space, run<Page> pages, Page to)
         if (!pieces_.is_of(i, space) || pieces_[i].where.pages.first >= pages.end()) return release(space, pages);
         const run<Page> part = intersection(pieces_[i].where.pages, pages);
         const mapping<Page, Frame> moved{{part.first + shift, part.count}, pieces_[i].target(part.first)};
-        cut(space, part);
-        if (shift.raw % superpage_order.pages().raw == 0) {
-            add_piece(space, moved, (moved.pages.count - frames_.count_free_in(moved.frames())).raw);
-        }
+        const std::uint64_t used = used_in(moved.frames());
+        const std::uint64_t taken = used < pieces_[i].taken ? used : pieces_[i].taken;
+        const bool room_below = pieces_[i].room_below;
+        cut(space, part, true);
+        if (shift.raw % superpage_order.pages().raw == 0) add_piece(space, moved, taken, room_below);
     }
 }
 
 template <class Page, class Frame>
-void ca_paging<Page, Frame>::add_piece(std::uint32_t space, mapping<Page, Frame> where, std::uint64_t taken) noexcept {
+void ca_paging<Page, Frame>::add_piece(std::uint32_t space, mapping<Page, Frame> where, std::uint64_t taken,
+                                       bool room_below) noexcept {
     if (pieces_.full()) make_room();
-    pieces_.insert(pieces_.position(space, where.pages.first), {space, where, taken, born_++});
+    pieces_.insert(pieces_.position(space, where.pages.first), {space, room_below, where, taken, clock_});
     frames_.reserve(where.frames());
 }
 
@@ -191,33 +215,47 @@ void ca_paging<Page, Frame>::drop_piece(std::size_t i) noexcept {
     pieces_.erase(i);
 }
 
-/// Forgets a piece whose frames were all taken, which no fault is expected to ask for; where there is none, the oldest.
+/// Forgets a piece whose frames were all taken, which no fault is expected to ask for; where there is none, the one
+/// that gave nothing for the longest time.
 template <class Page, class Frame>
 void ca_paging<Page, Frame>::make_room() noexcept {
     std::size_t victim = 0;
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
         if (pieces_[i].taken == pieces_[i].where.pages.count.raw) return drop_piece(i);
-        if (pieces_[i].born < pieces_[victim].born) victim = i;
+        if (pieces_[i].used < pieces_[victim].used) victim = i;
     }
     drop_piece(victim);
 }
 
-/// Takes pages out of the pieces that hold them and their frames out of the buddy's promises. Where a piece falls
-/// in two and there is no room for both parts, the upper one is given up.
+/// Takes pages out of the pieces that hold them and their frames out of the buddy's promises; whether they are
+/// `still_mapped` or hold none of the space's frames. Where a piece falls in two, its taken frames are first looked for
+/// on the side away from the room for growth, because lent ones are in that room; where there is no place in the table
+/// for both parts, the upper one is given up.
 template <class Page, class Frame>
-void ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages) noexcept {
+void ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, bool still_mapped) noexcept {
     if (pages.empty()) return;
     std::size_t i = pieces_.position(space, pages.first);
     while (pieces_.is_of(i, space) && pieces_[i].where.pages.first < pages.end()) {
         const piece_type whole = pieces_[i];
         drop_piece(i);
+        std::uint64_t rest = whole.taken;
+        const auto share_of = [&](run<Page> part) {
+            const std::uint64_t used = used_in({whole.target(part.first), part.count});
+            const std::uint64_t share = used < rest ? used : rest;
+            rest -= share;
+            return share;
+        };
+        if (still_mapped) (void)share_of(intersection(whole.where.pages, pages));
         const Page first = whole.where.pages.first;
         const run<Page> sides[] = {run_between(first, pages.first), run_between(pages.end(), whole.where.pages.end())};
-        for (const run<Page> side : sides) {
-            if (side.empty() || pieces_.full()) continue;
-            const mapping<Page, Frame> kept{side, whole.target(side.first)};
-            const std::uint64_t taken = (side.count - frames_.count_free_in(kept.frames())).raw;
-            pieces_.insert(i++, {space, kept, taken, whole.born});
+        std::uint64_t taken[2] = {};
+        for (const std::size_t side : {whole.room_below ? 1U : 0U, whole.room_below ? 0U : 1U}) {
+            if (!sides[side].empty()) taken[side] = share_of(sides[side]);
+        }
+        for (std::size_t side = 0; side < 2; ++side) {
+            if (sides[side].empty() || pieces_.full()) continue;
+            const mapping<Page, Frame> kept{sides[side], whole.target(sides[side].first)};
+            pieces_.insert(i++, {space, whole.room_below, kept, taken[side], whole.used});
             frames_.reserve(kept.frames());
         }
     }

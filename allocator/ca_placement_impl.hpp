@@ -22,7 +22,56 @@ template <class Page>
 }  // namespace detail
 
 template <class Page, class Frame>
+auto ca_paging<Page, Frame>::wish_for(const placement_request<Page>& request, run<Page> gap, bool replacing) noexcept
+    -> wish {
+    const run<Page> area = request.area;
+    const bool may_grow = request.grows_up || request.grows_down;
+    const Page first_superpage = align_up(area.first, superpage_order);
+    wish w{request.space, gap, {request.page, request.size.pages()}, area.count};
+    w.superpages =
+        may_grow || (first_superpage >= area.first && first_superpage + superpage_order.pages() <= area.end());
+    if (request.size == base_order && w.superpages) w.superpages = holds_superpage();
+    const std::size_t next = pieces_.position(request.space, gap.first);
+    const bool has_previous = next > 0 && pieces_.is_of(next - 1, request.space);
+    const bool has_next = pieces_.is_of(next, request.space);
+    w.continues_below = has_previous && pieces_[next - 1].where.pages.end() > area.first;
+    w.continues_above = has_next && pieces_[next].where.pages.first < area.end();
+    if (replacing) return w;
+
+    // Neighbouring maps are one area: it may be seen to grow on the side on which nobody foretold it.
+    const bool grew_up = may_grow && gap.end() == area.end() && w.continues_below;
+    const bool grew_down = may_grow && gap.first == area.first && w.continues_above;
+    w.seen_growing = grew_up || grew_down;
+    const std::optional<run<Frame>> longest = clusters_.longest();
+    const page_count plenty{longest ? longest->count.raw / plentiful : 0};
+    page_count room = area.count < least_headroom ? least_headroom : area.count;
+    room = room < plenty ? plenty : room;
+    room = room > most_headroom ? most_headroom : room;
+    // Headroom ends at a 2 MiB boundary: ordinary allocations prefer broken 2 MiB, and would settle right behind it.
+    if (grew_up || (request.grows_up && gap.end() == area.end())) {
+        const Page limit =
+            has_next ? pieces_[next].where.pages.first : align_down(Page{~std::uint64_t{0}}, superpage_order);
+        w.room = room;
+        const Page end = limit - gap.end() < room ? limit : align_up(gap.end() + room, superpage_order);
+        w.above = (end < limit ? end : limit) - gap.end();
+    }
+    if (grew_down || (request.grows_down && gap.first == area.first)) {
+        const Page limit = has_previous ? pieces_[next - 1].where.pages.end() : Page{0};
+        const Page first = gap.first - limit < room ? limit : align_down(gap.first - room, superpage_order);
+        w.below = gap.first - (first > limit ? first : limit);
+    }
+    return w;
+}
+
+/// Whether any cluster has an aligned 2 MiB.
+template <class Page, class Frame>
+bool ca_paging<Page, Frame>::holds_superpage() noexcept {
+    return clusters_.best_fit({superpage_order.pages(), superpage_order.pages().raw, 0}).has_value();
+}
+
+template <class Page, class Frame>
 bool ca_paging<Page, Frame>::place(const wish& w) noexcept {
+    if (w.block.count == superpage_order.pages() && !holds_superpage()) return false;
     return extend_neighbour(w) || place_whole(w) || place_in_pieces(w) || place_anchored(w);
 }
 
@@ -61,6 +110,7 @@ bool ca_paging<Page, Frame>::extend_neighbour(const wish& w) noexcept {
         if (first <= w.gap.first || (w.continues_above && first <= w.block.first)) {
             const page_count added = w.gap.end() - first;
             p.where = {{first, p.where.pages.count + added}, p.where.frame - added};
+            p.room_below = p.room_below || w.below.raw != 0;
             frames_.reserve({p.where.frame, added});
             return true;
         }
@@ -72,57 +122,72 @@ bool ca_paging<Page, Frame>::extend_neighbour(const wish& w) noexcept {
 /// goes to the longest run, because it will need more.
 template <class Page, class Frame>
 bool ca_paging<Page, Frame>::place_whole(const wish& w) noexcept {
-    const run<Page> roomy{w.gap.first - w.below, w.below + w.gap.count + w.above};
-    const std::uint64_t superpage = superpage_order.pages().raw;
     if (w.seen_growing) {
         const std::optional<run<Frame>> longest = clusters_.longest();
-        const page_count pad = longest ? padding(roomy.first, longest->first, superpage) : page_count{0};
-        if (longest && longest->count >= pad + w.below + w.gap.count) {
-            const page_count room = longest->count - pad;
-            const run<Page> pages{roomy.first, room < roomy.count ? room : roomy.count};
-            add_piece(w.space, {pages, longest->first + pad}, 0);
-            ++counters_.placements;
-            return true;
-        }
+        if (longest && place_in(w, *longest)) return true;
     }
-    for (const run<Page> pages : {roomy, w.gap}) {
-        if (const std::optional<Frame> found = best_fit(pages, superpage)) {
-            add_piece(w.space, {pages, *found}, 0);
-            ++counters_.placements;
-            return true;
-        }
+    run<Page> roomy = w.with_headroom();
+    if (w.above < w.room) roomy.count += w.room - w.above;
+    for (const run<Page> pages : {roomy, w.with_headroom(), w.gap}) {
+        const std::optional<Frame> found = best_fit(pages, superpage_order.pages().raw);
+        if (found && place_in(w, *clusters_.around(*found))) return true;
     }
     if (w.superpages) return false;
     const std::optional<Frame> found = best_fit(w.gap, 1);
     if (!found) return false;
-    add_piece(w.space, {w.gap, *found}, 0);
+    add_piece(w.space, {w.gap, *found});
+    ++counters_.placements;
+    return true;
+}
+
+/// The gap and as much headroom as there is, at the start of a cluster; at its end where only downward growth is
+/// foreseen, so that the rest of the cluster lies where the area grows.
+template <class Page, class Frame>
+bool ca_paging<Page, Frame>::place_in(const wish& w, run<Frame> cluster) noexcept {
+    const run<Page> wanted = w.with_headroom();
+    const std::uint64_t superpage = superpage_order.pages().raw;
+    if (w.above.raw == 0 && w.below.raw != 0) {
+        const page_count pad{(cluster.end().raw - wanted.end().raw) & (superpage - 1)};
+        if (cluster.count < pad + w.gap.count) return false;
+        const page_count room = cluster.count - pad;
+        const page_count count = room < wanted.count ? room : wanted.count;
+        add_piece(w.space, {{wanted.end() - count, count}, cluster.end() - (pad + count)}, 0, true);
+    } else {
+        const page_count pad = padding(wanted.first, cluster.first, superpage);
+        if (cluster.count < pad + w.below + w.gap.count) return false;
+        const page_count room = cluster.count - pad;
+        add_piece(w.space, {{wanted.first, room < wanted.count ? room : wanted.count}, cluster.first + pad});
+    }
     ++counters_.placements;
     return true;
 }
 
 /// All pieces of the gap at once, longest runs first and the best fit for the last: the fewest pieces. Only where
-/// the area needs at most half of free memory, so that a large, sparsely used one does not use up the long runs.
+/// the area needs at most five eighths of free memory, so that a large, sparsely used one does not use up the long
+/// runs.
 template <class Page, class Frame>
 bool ca_paging<Page, Frame>::place_in_pieces(const wish& w) noexcept {
-    if (w.area.raw > frames_.free_frames().raw / 2 || w.gap.count > frames_.unreserved_frames()) return false;
-    const std::uint64_t superpage = superpage_order.pages().raw;
+    const std::uint64_t most = frames_.free_frames().raw * planned_share_numerator / planned_share_denominator;
+    if (w.area.raw > most || w.gap.count > frames_.unreserved_frames()) return false;
     run<Page> rest = w.gap;
     while (!rest.empty() && !pieces_.full()) {
         mapping<Page, Frame> next{rest, Frame{}};
-        if (const std::optional<Frame> fits = best_fit(rest, superpage)) {
+        const bool superpages = holds_superpage();  // else what is left gets base pages, and congruence costs frames
+        const std::uint64_t modulus = superpages ? superpage_order.pages().raw : 1;
+        if (const std::optional<Frame> fits = best_fit(rest, modulus)) {
             next.frame = *fits;
         } else {
             const std::optional<run<Frame>> longest = clusters_.longest();
             if (!longest) break;
-            const page_count pad = padding(rest.first, longest->first, superpage);
+            const page_count pad = padding(rest.first, longest->first, modulus);
             if (longest->count <= pad) break;
-            const Page least = rest.first + superpage_order.pages();
             const Page end = rest.first + (longest->count - pad);
-            if (w.superpages && end < least) break;
-            next = {run_between(rest.first, detail::break_at_superpage(end, rest.first + page_count{1}, w.superpages)),
+            const bool breaks = superpages && w.superpages;
+            if (breaks && end < rest.first + superpage_order.pages()) break;
+            next = {run_between(rest.first, detail::break_at_superpage(end, rest.first + page_count{1}, breaks)),
                     longest->first + pad};
         }
-        add_piece(w.space, next, 0);
+        add_piece(w.space, next);
         ++counters_.placements;
         rest = run_between(next.pages.end(), rest.end());
     }
@@ -130,8 +195,8 @@ bool ca_paging<Page, Frame>::place_in_pieces(const wish& w) noexcept {
     return pieces_.holds(i, w.space, w.block.first) && pieces_[i].where.pages.contains(w.block);
 }
 
-/// One piece in the longest run, from the 2 MiB stretch of the fault on. For base pages the offset gives up its
-/// congruence where no other place is left.
+/// One piece in the longest run, from the 2 MiB stretch of the fault on, and before it where the gap behind is shorter
+/// than the run. For base pages the offset gives up its congruence where no other place is left.
 template <class Page, class Frame>
 bool ca_paging<Page, Frame>::place_anchored(const wish& w) noexcept {
     const std::optional<run<Frame>> longest = clusters_.longest();
@@ -147,8 +212,9 @@ bool ca_paging<Page, Frame>::place_anchored(const wish& w) noexcept {
     }
     const Page rounded = align_down(w.block.first, superpage_order);
     const Page near = rounded < gap_first ? gap_first : rounded;
+    const bool superpages = holds_superpage();
     for (const std::uint64_t modulus : {superpage_order.pages().raw, std::uint64_t{1}}) {
-        if (modulus == 1 && w.block.count != page_count{1}) break;
+        if (modulus == 1 ? w.block.count != page_count{1} : !superpages) continue;
         for (const Page first : {near, w.block.first}) {
             const page_count pad = padding(first, longest->first, modulus);
             if (longest->count <= pad) continue;
@@ -156,7 +222,11 @@ bool ca_paging<Page, Frame>::place_anchored(const wish& w) noexcept {
             Page end = gap_end - first < room ? gap_end : first + room;
             if (end < w.block.end()) continue;
             if (end < gap_end) end = detail::break_at_superpage(end, w.block.end(), w.superpages);
-            add_piece(w.space, {run_between(first, end), longest->first + pad}, 0);
+            // what the run has left serves the pages before: backward touch must not begin a run each time
+            const page_count spare = room - (end - first);
+            const page_count before = end < gap_end ? page_count{0} : first - gap_first;
+            const page_count more{(before < spare ? before : spare).raw & ~(modulus - 1)};
+            add_piece(w.space, {run_between(first - more, end), longest->first + pad});
             ++counters_.placements;
             return true;
         }

@@ -57,19 +57,31 @@ class cluster_tree {
 
     /// Hears of a child's free frames as they are now. O(log children).
     void update(std::uint64_t child, const child_words& words) noexcept {
-        const leaf before = leaves_[child];
-        const leaf now = measure(words);
-        if (now == before) return;
-        leaves_[child] = now;
-        if ((now.longest == child_frames) != (before.longest == child_frames)) {
-            bins_.set_whole(child, now.longest == child_frames);
+        std::uint32_t changed = static_cast<std::uint32_t>(child);
+        update(std::span(&changed, 1), [&words](std::uint64_t) -> const child_words& { return words; });
+    }
+
+    /// The same for several children, whose numbers are overwritten; `words_of(child)` answers the free frames of one.
+    /// O(log children) for each, less for those that are neighbours in this order.
+    template <class Words>
+    void update(std::span<std::uint32_t> changed, Words words_of) noexcept {
+        std::size_t count = 0;
+        for (const std::uint32_t child : changed) {
+            if (update_leaf(child, words_of(child))) changed[count++] = child;
         }
-        std::uint64_t i = child;
-        for (unsigned level = 1; level <= top_; ++level) {
-            i /= 2;
-            const node joined = combine(level, i);
-            if (joined == levels_[level][i]) return;
-            levels_[level][i] = joined;
+        for (unsigned level = 1; level <= top_ && count != 0; ++level) {
+            std::uint64_t done = ~std::uint64_t{0};
+            std::size_t above = 0;
+            for (const std::uint32_t below : changed.first(count)) {
+                const std::uint32_t i = below / 2;
+                if (i == done) continue;
+                done = i;
+                const node joined = combine(level, i);
+                if (joined == levels_[level][i]) continue;
+                levels_[level][i] = joined;
+                changed[above++] = i;
+            }
+            count = above;
         }
     }
 
@@ -140,7 +152,27 @@ class cluster_tree {
         return std::uint64_t{child_frames} << level;
     }
 
+    /// Whether what is known of a child changed.
+    [[nodiscard]] bool update_leaf(std::uint64_t child, const child_words& words) noexcept {
+        const leaf before = leaves_[child];
+        const leaf now = measure(words);
+        if (now == before) return false;
+        leaves_[child] = now;
+        if ((now.longest == child_frames) != (before.longest == child_frames)) {
+            bins_.set_whole(child, now.longest == child_frames);
+        }
+        return true;
+    }
+
     [[nodiscard]] static leaf measure(const child_words& words) noexcept {
+        std::uint64_t any = 0;
+        std::uint64_t all = ~std::uint64_t{0};
+        for (const std::uint64_t word : words) {
+            any |= word;
+            all &= word;
+        }
+        if (any == 0) return {0, 0, 0};
+        if (all == ~std::uint64_t{0}) return {child_frames, child_frames, child_frames};
         unsigned longest = 0;
         for (unsigned first = next_free(words, 0); first != child_frames;) {
             const unsigned end = next_used(words, first);

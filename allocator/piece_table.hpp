@@ -12,9 +12,9 @@
 
 // The pieces of all placements of one policy, sorted by address space and page.
 //
-// A sorted array: lookups are a binary search (O(1) for the piece used last), insertion and removal move the
-// pieces behind. Holds as many as the caller's memory has room for. Only keeps; see ca_paging for the meaning. Searches
-// remember their last answer, so even readers need the lock.
+// A sorted array: lookups are a binary search (O(1) where an earlier answer for these 2 MiB of pages still holds),
+// insertion and removal move the pieces behind. Holds as many as the caller's memory has room for. Only keeps; see
+// ca_paging for the meaning. Searches remember their answers, so even readers need the lock.
 
 LONGREACH_NAMESPACE_BEGIN
 
@@ -22,9 +22,10 @@ LONGREACH_NAMESPACE_BEGIN
 template <class Page, class Frame>
 struct piece {
     std::uint32_t space{};
+    bool room_below{};  ///< what it keeps for growth lies before its pages, not behind them
     mapping<Page, Frame> where{};
-    std::uint64_t taken{};  ///< how many of its frames are in use, as far as the policy saw
-    std::uint64_t born{};   ///< placements made before it
+    std::uint64_t taken{};  ///< how many of its frames its own pages have, as far as the policy saw; lent ones are not
+    std::uint64_t used{};   ///< blocks that the policy had handed out when this one last gave one, or was made
 
     [[nodiscard]] constexpr Frame target(Page page) const noexcept { return where.offset().apply(page); }
 };
@@ -34,16 +35,33 @@ class piece_table {
   public:
     using piece_type = piece<Page, Frame>;
 
-    explicit piece_table(std::span<piece_type> memory) noexcept : pieces_(memory) {}
+    /// Hints that suit a table of this many pieces: 4 each, to a power of two, within 16 and 16,384.
+    [[nodiscard]] static constexpr std::size_t hint_count(std::size_t pieces) noexcept {
+        std::size_t count = 16;
+        while (count < 16384 && count * 2 <= pieces * 4) count *= 2;
+        return count;
+    }
+
+    /// `hints` are hint_count() zeros.
+    piece_table(std::span<piece_type> memory, std::span<std::uint32_t> hints) noexcept
+        : pieces_(memory), hints_(hints) {}
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] bool full() const noexcept { return size_ == pieces_.size(); }
     [[nodiscard]] piece_type& operator[](std::size_t i) noexcept { return pieces_[i]; }
     [[nodiscard]] const piece_type& operator[](std::size_t i) const noexcept { return pieces_[i]; }
 
+    /// The piece of `space` that holds `page`, or null; valid until the table changes.
+    [[nodiscard, gnu::always_inline]] piece_type* find(std::uint32_t space, Page page) noexcept {
+        const std::size_t hint = hints_[hint_of(space, page)];
+        if (holds(hint, space, page)) return &pieces_[hint];
+        return search_piece(space, page);
+    }
+
     /// Index of the first piece of `space` that ends above `page`, or where one would be inserted.
     [[nodiscard]] std::size_t position(std::uint32_t space, Page page) const noexcept {
-        if (holds(last_, space, page)) return last_;
+        std::uint32_t& hint = hints_[hint_of(space, page)];
+        if (holds(hint, space, page)) return hint;
         std::size_t low = 0;
         std::size_t high = size_;
         while (low < high) {
@@ -55,7 +73,7 @@ class piece_table {
                 high = middle;
             }
         }
-        last_ = low;
+        hint = static_cast<std::uint32_t>(low);
         return low;
     }
 
@@ -81,9 +99,19 @@ class piece_table {
     }
 
   private:
+    /// Where the hint for a page lies: neighbouring 2 MiB have neighbouring ones, and spaces begin far apart.
+    [[nodiscard]] std::size_t hint_of(std::uint32_t space, Page page) const noexcept {
+        return static_cast<std::size_t>((page.raw >> 9) + std::uint64_t{space} * 5153) & (hints_.size() - 1);
+    }
+
+    [[nodiscard, gnu::noinline]] piece_type* search_piece(std::uint32_t space, Page page) noexcept {
+        const std::size_t i = position(space, page);
+        return holds(i, space, page) ? &pieces_[i] : nullptr;
+    }
+
     std::span<piece_type> pieces_;
     std::size_t size_ = 0;
-    mutable std::size_t last_ = 0;  ///< the answer of the last search, tried first
+    std::span<std::uint32_t> hints_;  ///< earlier answers, by page: tried first, and checked whenever they are
 };
 
 LONGREACH_NAMESPACE_END

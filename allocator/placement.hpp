@@ -27,6 +27,7 @@ struct placement_request {
     run<Page> area{};         ///< the whole area (merged map entry) that holds the page, as it is now
     bool grows_up = false;    ///< the area may later be extended at its end (heaps, anonymous maps)
     bool grows_down = false;  ///< the area may later be extended at its start (stacks)
+    bool alone = true;        ///< no other fault of the area is being served at the same time
 };
 
 /// What a policy did; all values count since construction.
@@ -55,16 +56,20 @@ concept placement_policy = requires(P policy, const P& constant, const placement
     // `mapped` is anything that answers first_mapped() for the fault's address space; the page itself may be mapped
     // already, when it is to be copied to another frame.
     { policy.allocate(request, mapped) } -> std::same_as<std::optional<typename P::frame>>;
-    // Gives back the frames behind `page` of `space`, which allocate() supplied and which are no longer mapped.
+    // Gives back the frames behind `page` of `space`, which allocate() supplied and which are no longer mapped. After
+    // a fork these are the last holder's, which need not be the space and page that asked.
     policy.free(space, page, frame, size);
     // Takes a frame for a page table: an ordinary order-0 allocation.
     { policy.allocate_table() } -> std::same_as<std::optional<typename P::frame>>;
     // Gives back a frame of a page table.
     policy.free_table(frame);
-    // The pages leave the address space for good; their frames were freed before.
+    // The pages, which need not all have lain in an area, leave the address space for good; their frames were freed
+    // before, but for those that others still hold.
     policy.release(space, pages);
     // The pages now live at `page`, with the frames they had (mremap).
     policy.move(space, pages, page);
+    // The second space, new to the policy, has become a copy of the first: same areas, same frames (fork).
+    policy.fork(space, space);
     { constant.counters() } -> std::same_as<placement_counters>;
     { constant.audit() } -> std::same_as<violation>;
 };

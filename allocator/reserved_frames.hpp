@@ -54,6 +54,20 @@ class reserved_frames {
         return result;
     }
 
+    /// Word i of them.
+    [[nodiscard, gnu::always_inline]] constexpr std::uint64_t word(std::uint64_t child, unsigned i) const noexcept {
+        const unsigned state = headers_[child].promised;
+        if (state == nothing) return 0;
+        return state == everything ? ~std::uint64_t{0} : masks_[state - first_mask][i];
+    }
+    /// Whether all of them are.
+    [[nodiscard]] constexpr bool all(std::uint64_t child) const noexcept {
+        return headers_[child].promised == everything;
+    }
+
+    /// Promises all frames of a child that was promised none.
+    constexpr void promise_all(std::uint64_t child) noexcept { headers_[child].promised = everything; }
+
     /// Replaces the promise of one child; false, and nothing changed, where it needs a mask and none is left.
     constexpr bool assign(std::uint64_t child, const child_words& words) noexcept {
         const unsigned count = count_free(words);

@@ -35,6 +35,7 @@ class thp {
     void free_table(Frame table) noexcept { frames_.free(table, base_order); }
     void release(std::uint32_t, run<Page>) noexcept {}
     void move(std::uint32_t, run<Page>, Page) noexcept {}
+    void fork(std::uint32_t, std::uint32_t) noexcept {}
     [[nodiscard]] placement_counters counters() const noexcept { return counters_; }
     violation audit() const noexcept { return frames_.audit(); }
 

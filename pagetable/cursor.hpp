@@ -69,10 +69,33 @@ class cursor {
         return {align_down(page_, size), size.pages()};
     }
 
+    /// The page behind the absent entries from here on, as far as this table goes; requires an absent entry.
+    [[nodiscard]] Page absent_end() const noexcept {
+        run<Page> absent = span();
+        if (depth_ > Format::levels) return absent.end();
+        const page_count each = absent.count;
+        for (unsigned next = index() + 1; next < 1U << Format::index_bits; ++next) {
+            if (Format::is_present(memory_->read(path_[depth_ - 1], next))) break;
+            absent.count += each;
+        }
+        return absent.end();
+    }
+
     /// The leaf; requires at_leaf().
     [[nodiscard]] leaf<Page, Frame> here() const noexcept {
         const order size = level_order<Format>(depth_);
         return {align_down(page_, size), Frame{Format::frame_number(entry_)}, size, Format::attributes(entry_)};
+    }
+
+    /// Whether the tables on the way are still those that lead to the page that was sought, from this root on.
+    [[nodiscard]] bool is_current(std::uint64_t root_entry) const noexcept {
+        if (depth_ > Format::levels) return !Format::is_present(root_entry);
+        std::uint64_t entry = root_entry;
+        for (unsigned level = Format::levels; level >= depth_; --level) {
+            if (!Format::is_present(entry) || path_[level - 1].raw != Format::frame_number(entry)) return false;
+            entry = memory_->read(path_[level - 1], entry_index<Format>(page_, level));
+        }
+        return true;
     }
 
     /// Forgets the tables below `level`, and with `levels` + 1 all of them.

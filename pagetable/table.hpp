@@ -34,6 +34,7 @@ LONGREACH_NAMESPACE_BEGIN
 ///   I4  the counts of tables and of leaves per level are those found by a full visit
 ///   I5  an absent entry is zero
 ///   I6  an entry that references a table restricts nothing
+///   I7  the tables that are remembered lead to the page that map() saw last
 template <page_table_format Format, class Page, class Frame, frame_memory<Frame> Memory>
 class table {
   public:
@@ -57,7 +58,7 @@ class table {
         check_leaf(first, at, size);
         if (!spans(first)) return status::out_of_range;
         const unsigned level = leaf_level<Format>(size);
-        walker place = tree_.start();
+        walker& place = tree_.recent();
         place.seek(first, level);
         if (Format::is_present(place.entry())) {
             return place.level() == level && place.at_leaf() ? status::occupied : status::wrong_size;
@@ -270,7 +271,11 @@ class table {
         return {pages.first, pages.count < above ? pages.count : above};
     }
     [[nodiscard]] const Memory& memory() const noexcept { return tree_.memory(); }
-    [[nodiscard]] violation audit() const { return audit_table(*this); }
+    [[nodiscard]] violation audit() const {
+        if (const violation broken = audit_table(*this)) return broken;
+        const walker& recent = tree_.recent();
+        return recent.is_current(tree_.root_entry()) ? violation{} : violation{"table.I7", recent.page().raw};
+    }
 
   private:
     friend struct corrupt;
@@ -333,9 +338,11 @@ class table {
     void visit_leaves(run<Page> pages, Visit&& visit) const {
         pages = inside(pages);
         walker place = tree_.start();
-        for (Page next = pages.first; next < pages.end(); next = place.span().end()) {
+        for (Page next = pages.first; next < pages.end();) {
             place.seek(next);
-            if (place.at_leaf()) visit(place);
+            const bool found = place.at_leaf();
+            if (found) visit(place);
+            next = found ? place.span().end() : place.absent_end();
         }
     }
 

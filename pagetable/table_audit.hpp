@@ -36,11 +36,17 @@ void visit_tables(const Memory& memory, std::uint64_t root_entry, Visit&& visit)
                 next[level - 1] = 0;
             }
         }
-        while (level <= Format::levels && next[level - 1] == 1U << Format::index_bits) ++level;
-        if (level > Format::levels) return;
-        const unsigned index = next[level - 1]++;
-        start = first[level - 1] + page_count{index * level_order<Format>(level).pages().raw};
-        entry = memory.read(path[level - 1], index);
+        for (entry = 0; !Format::is_present(entry); ++level) {  // absent entries are passed over in one go
+            if (level > Format::levels) return;
+            unsigned index = next[level - 1];
+            while (index < 1U << Format::index_bits && !Format::is_present(entry)) {
+                entry = memory.read(path[level - 1], index++);
+            }
+            next[level - 1] = index;
+            if (!Format::is_present(entry)) continue;
+            start = first[level - 1] + page_count{(index - 1) * level_order<Format>(level).pages().raw};
+            break;
+        }
     }
 }
 

@@ -31,9 +31,15 @@ class tree {
     using leaf_type = leaf<Page, Frame>;
 
     explicit tree(Memory memory) noexcept : memory_(memory) {}
+    tree(const tree&) = delete;
+    tree& operator=(const tree&) = delete;
 
     /// A cursor that stands above the root.
     [[nodiscard]] walker start() const noexcept { return {memory_, root_entry_}; }
+    /// A cursor that stays where its user left it, so that a step to a neighbouring page is short; a change that takes
+    /// a table away sends it back above the root.
+    [[nodiscard]] walker& recent() noexcept { return recent_; }
+    [[nodiscard]] const walker& recent() const noexcept { return recent_; }
     [[nodiscard]] const Memory& memory() const noexcept { return memory_; }
     [[nodiscard]] std::uint64_t root_entry() const noexcept { return root_entry_; }
     [[nodiscard]] page_count tables() const noexcept { return tables_; }
@@ -140,6 +146,7 @@ class tree {
         ++leaves_[level - 1];
         if (place.level() > Format::levels) {
             root_entry_ = entry;
+            recent_ = start();
         } else {
             hang(place, entry);
         }
@@ -170,7 +177,9 @@ class tree {
             removed = 1;
             ++level;
         }
+        if (level == place.level()) return;
         place.rise(level);
+        recent_ = start();
     }
 
     /// Replaces the entry that references the table of `level` on the way to `place`.
@@ -189,6 +198,7 @@ class tree {
     std::uint64_t root_entry_ = 0;  // references the root, with its occupancy, as an entry would; zero: no root
     page_count tables_{};
     std::array<std::uint64_t, Format::levels> leaves_{};  // by level - 1
+    walker recent_ = start();
 };
 
 LONGREACH_NAMESPACE_END

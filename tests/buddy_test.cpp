@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <longreach/allocator/buddy.hpp>
+#include <longreach/allocator/contiguity_map.hpp>
 #include <optional>
 #include <random>
 #include <set>
@@ -520,6 +521,41 @@ TEST(buddy, an_exact_request_takes_promised_frames) {
     EXPECT_FALSE(z.frames.audit());
 }
 
+TEST(buddy, promised_blocks_of_every_size_come_and_go_without_a_trace_for_others) {
+    for (const block_choice choice : {block_choice::lowest, block_choice::adaptive, block_choice::smallest}) {
+        zone z(0, 4 * 512, {choice});
+        std::vector<std::byte> memory(contiguity_map::required_bytes(page_count{4 * 512}));
+        contiguity_map clusters(z.frames, memory);
+        z.frames.reserve(run_of(0, 512 + 128 + 3));  // a whole child, and the start of one
+        const std::optional<run<pfn>> longest = clusters.longest();
+        const page_count unreserved = z.frames.unreserved_frames();
+        for (unsigned k = 0; k <= child_order; ++k) {
+            const order size{k};
+            for (const std::uint64_t first : {0U, 512U}) {
+                const std::uint64_t end = first == 0 ? 512 : 512 + 128 + 3;
+                for (std::uint64_t f = first; f + size.pages().raw <= end; f += size.pages().raw) {
+                    ASSERT_EQ(z.frames.allocate_at(pfn{f}, size), status::ok);
+                    ASSERT_EQ(z.frames.allocate_at(pfn{f}, size), status::occupied);
+                    ASSERT_EQ(z.frames.unreserved_frames(), unreserved);
+                }
+                ASSERT_FALSE(z.frames.audit()) << z.frames.audit().label;
+                ASSERT_EQ(clusters.longest()->first, longest->first);
+                for (std::uint64_t f = first; f + size.pages().raw <= end; f += size.pages().raw) {
+                    z.frames.free(pfn{f}, size);
+                }
+            }
+            ASSERT_EQ(z.frames.free_frames(), page_count{4 * 512});
+            ASSERT_FALSE(z.frames.audit()) << z.frames.audit().label;
+            ASSERT_FALSE(clusters.audit()) << clusters.audit().label;
+        }
+        ASSERT_EQ(z.frames.allocate_at(pfn{512 + 128}, order{2}), status::ok);  // three promised frames and another
+        ASSERT_EQ(z.frames.unreserved_frames(), unreserved - page_count{1});
+        ASSERT_FALSE(z.frames.audit()) << z.frames.audit().label;
+        z.frames.free(pfn{512 + 128}, order{2});
+        ASSERT_FALSE(z.frames.audit()) << z.frames.audit().label;
+    }
+}
+
 TEST(buddy, a_lent_frame_that_comes_back_is_promised_again) {
     zone z(0, 512);
     z.frames.reserve(run_of(0, 512));
@@ -763,6 +799,19 @@ TEST(buddy, audit_looks_into_its_layers_trees_and_promises) {
     promises.frames.reserve(run_of(1024, 10));
     buddy_corruption::lower(promises.frames).header(0).promised = 3;
     EXPECT_EQ(promises.frames.audit().label, std::string_view("reserved_frames.I1"));
+}
+
+TEST(buddy, find_last_free_answers_the_highest_free_block_inside_a_run_promised_or_not) {
+    std::vector<std::byte> memory(buddy::required_bytes(page_count{2048}));
+    buddy b({pfn{0}, page_count{2048}}, memory);
+    EXPECT_EQ(b.find_last_free({pfn{100}, page_count{1500}}, superpage_order), pfn{1024});
+    EXPECT_EQ(b.find_last_free({pfn{100}, page_count{400}}, superpage_order), std::nullopt);
+    b.reserve({pfn{0}, page_count{2048}});
+    ASSERT_EQ(b.allocate_at(pfn{1500}, base_order), status::ok);
+    EXPECT_EQ(b.find_last_free({pfn{100}, page_count{1500}}, superpage_order), pfn{512});
+    EXPECT_EQ(b.find_last_free({pfn{1500}, page_count{2}}, base_order), pfn{1501});
+    EXPECT_EQ(b.find_last_free({pfn{1500}, page_count{1}}, base_order), std::nullopt);
+    EXPECT_FALSE(b.audit());
 }
 
 }  // namespace

@@ -7,14 +7,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <longreach/allocator/ca_paging.hpp>
-#include <map>
 #include <numeric>
 #include <optional>
 #include <random>
-#include <set>
 #include <string_view>
-#include <utility>
 #include <vector>
+
+#include "model/placement_machine.hpp"
 
 LONGREACH_NAMESPACE_BEGIN
 
@@ -30,99 +29,9 @@ namespace {
 
 using policy_type = ca_paging<vpn, pfn>;
 
-struct area {
-    run<vpn> pages;
-    std::uint32_t space = 1;
-    bool grows_up = false;
-    bool grows_down = false;
-};
-
-area area_of(std::uint64_t first, std::uint64_t count) { return {{vpn{first}, page_count{count}}}; }
-
-/// A memory under ca_paging and what is mapped where.
-class machine {
-  public:
-    explicit machine(std::uint64_t frames_count, std::uint64_t first = 0, std::size_t pieces = 64)
-        : memory_(buddy::required_bytes({frames_count})),
-          map_memory_(contiguity_map::required_bytes({frames_count})),
-          piece_memory_(policy_type::required_bytes(pieces)),
-          frames({pfn{first}, page_count{frames_count}}, memory_),
-          clusters(frames, map_memory_),
-          policy(frames, clusters, piece_memory_) {}
-
-    std::optional<pfn> touch(const area& a, std::uint64_t page, order size = base_order) {
-        const placement_request<vpn> request{a.space, vpn{page}, size, a.pages, a.grows_up, a.grows_down};
-        const std::optional<pfn> got = policy.allocate(request, view{leaves_[a.space]});
-        if (got) {
-            for (std::uint64_t i = 0; i < size.pages().raw; ++i) {
-                EXPECT_TRUE(given_.insert(got->raw + i).second) << "frame " << got->raw + i << " was given twice";
-                leaves_[a.space][page + i] = *got + page_count{i};
-            }
-        }
-        const violation broken = policy.audit();
-        EXPECT_FALSE(broken) << broken.label << " at " << broken.where;
-        return got;
-    }
-    void touch_all(const area& a) {
-        for (vpn p = a.pages.first; p < a.pages.end(); p += page_count{1}) ASSERT_TRUE(touch(a, p.raw));
-    }
-    void drop(const area& a, std::uint64_t page, std::uint64_t count = 1) {
-        for (std::uint64_t p = page; p < page + count; ++p) {
-            const auto it = leaves_[a.space].find(p);
-            if (it == leaves_[a.space].end()) continue;
-            policy.free(a.space, vpn{p}, it->second, base_order);
-            given_.erase(it->second.raw);
-            leaves_[a.space].erase(it);
-        }
-    }
-    void unmap(const area& a, std::uint64_t page, std::uint64_t count) {
-        drop(a, page, count);
-        policy.release(a.space, {vpn{page}, page_count{count}});
-        EXPECT_FALSE(policy.audit());
-    }
-    /// Somebody else takes the block at this very frame.
-    void occupy(std::uint64_t frame, order size = base_order) {
-        ASSERT_EQ(frames.allocate_at(pfn{frame}, size), status::ok);
-    }
-    void occupy_superpages(std::initializer_list<std::uint64_t> numbers) {
-        for (const std::uint64_t n : numbers) occupy(n * 512, superpage_order);
-    }
-
-    /// Runs contiguous in page and frame among the mapped pages of a space.
-    std::size_t runs(std::uint32_t space = 1) const {
-        std::size_t count = 0;
-        std::pair<std::uint64_t, std::uint64_t> next{0, 0};
-        for (const auto& [page, frame] : leaves_.at(space)) {
-            if (count == 0 || next != std::pair{page, frame.raw}) ++count;
-            next = {page + 1, frame.raw + 1};
-        }
-        return count;
-    }
-    std::size_t piece_count() const { return policy.pieces().size(); }
-    const piece<vpn, pfn>& piece_of(std::uint64_t page, std::uint32_t space = 1) const {
-        return policy.pieces()[policy.pieces().position(space, vpn{page})];
-    }
-
-  private:
-    struct view {
-        const std::map<std::uint64_t, pfn>& leaves;
-        vpn first_mapped(run<vpn> pages) const {
-            const auto next = leaves.lower_bound(pages.first.raw);
-            return next != leaves.end() && next->first < pages.end().raw ? vpn{next->first} : pages.end();
-        }
-    };
-
-    std::vector<std::byte> memory_;
-    std::vector<std::byte> map_memory_;
-    std::vector<std::byte> piece_memory_;
-    std::map<std::uint32_t, std::map<std::uint64_t, pfn>> leaves_;
-    std::set<std::uint64_t> given_;
-
-  public:
-    buddy frames;
-    contiguity_map clusters;
-    policy_type policy;
-};
+using model::area;
+using model::area_of;
+using machine = model::placement_machine;
 
 bool congruent(vpn page, pfn frame) { return page.raw % 512 == frame.raw % 512; }
 
@@ -205,7 +114,7 @@ TEST(ca_paging, an_area_without_superpages_takes_any_offset_where_no_congruent_r
 
 // ------------------------------------------------------------------------------- in pieces
 
-TEST(ca_paging, an_area_of_at_most_half_the_free_memory_gets_all_its_pieces_at_once_longest_first) {
+TEST(ca_paging, an_area_of_at_most_five_eighths_of_free_memory_gets_all_its_pieces_at_once_longest_first) {
     machine m(16 * 512);
     m.occupy_superpages({3, 6, 9, 12});  // free: 3, 2, 2, 2 and 3 superpages, 6144 frames
     const area a = area_of(512, 5 * 512);
@@ -217,6 +126,16 @@ TEST(ca_paging, an_area_of_at_most_half_the_free_memory_gets_all_its_pieces_at_o
     EXPECT_EQ(m.runs(), 2U);
     EXPECT_EQ(m.policy.counters().placements, 2U);
     EXPECT_EQ(m.policy.counters().target_refusals, 0U);
+}
+
+TEST(ca_paging, an_area_of_a_little_more_than_half_the_free_memory_is_planned_as_a_whole) {
+    machine m(16 * 512);
+    m.occupy_superpages({3, 6, 9, 12});
+    const area a = area_of(512, 7 * 512);  // 3584 of 6144 free frames
+    ASSERT_TRUE(m.touch(a, 4 * 512, superpage_order));
+    EXPECT_EQ(m.piece_count(), 3U) << "3, 3 and 1";
+    for (const std::uint64_t n : {7U, 2U, 5U, 1U, 6U, 3U}) ASSERT_TRUE(m.touch(a, n * 512, superpage_order));
+    EXPECT_EQ(m.runs(), 3U);
 }
 
 TEST(ca_paging, a_larger_area_gets_one_piece_at_a_time_from_the_superpage_of_the_fault_on) {
@@ -374,7 +293,8 @@ TEST(ca_paging, a_frame_lent_while_its_piece_was_cut_may_come_back_and_be_taken)
     for (std::uint64_t page = 0; page < 9; ++page) ASSERT_EQ(m.touch(a, page), pfn{page});
     const auto table = m.policy.allocate_table();
     ASSERT_EQ(table, pfn{9});
-    m.unmap(a, 0, 1);  // the piece of nine frames that stays counts the lent frame as taken
+    m.unmap(a, 0, 1);  // the piece of nine frames that stays holds the lent one
+    EXPECT_EQ(m.piece_of(9).taken, 8U) << "the lent frame is not its own";
     m.policy.free_table(*table);
     EXPECT_EQ(m.touch(a, 9), pfn{9});
     EXPECT_LE(m.piece_of(9).taken, 9U);
@@ -438,7 +358,7 @@ TEST(ca_paging, an_area_that_may_grow_gets_headroom_and_stays_one_run) {
     area heap = area_of(700, 100);
     heap.grows_up = true;
     ASSERT_TRUE(m.touch(heap, 700));
-    EXPECT_EQ(m.piece_of(700).where.pages.count, page_count{612}) << "at least 2 MiB of room";
+    EXPECT_EQ(m.piece_of(700).where.pages.count, page_count{836}) << "at least 2 MiB of room, up to a boundary";
     m.touch_all({{vpn{701}, page_count{99}}, 1, true});
     for (int step = 0; step < 30; ++step) {  // other areas come in between
         heap.pages.count += page_count{64};
@@ -456,10 +376,145 @@ TEST(ca_paging, a_stack_gets_headroom_below) {
     machine m(8192);
     area stack{{vpn{9000}, page_count{50}}, 1, false, true};
     ASSERT_TRUE(m.touch(stack, 9049));
-    EXPECT_EQ(m.piece_of(9049).where.pages, (run<vpn>{vpn{9000 - 512}, page_count{562}}));
+    EXPECT_EQ(m.piece_of(9049).where.pages, (run<vpn>{vpn{8192}, page_count{858}}));
     stack.pages = {vpn{8600}, page_count{450}};
     for (std::uint64_t p = 9048; p >= 8600; --p) ASSERT_TRUE(m.touch(stack, p));
     EXPECT_EQ(m.runs(), 1U);
+}
+
+TEST(ca_paging, headroom_ends_at_a_boundary_behind_which_no_single_frame_settles) {
+    machine m(16 * 512);
+    area heap = area_of(700, 100);
+    heap.grows_up = true;
+    ASSERT_TRUE(m.touch(heap, 700));
+    const pfn end = m.piece_of(700).where.frames().end();
+    EXPECT_TRUE(is_aligned(end, superpage_order));
+    m.occupy(15 * 512 + 1);  // a broken 2 MiB for single frames
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(m.policy.allocate_table());
+    EXPECT_TRUE(m.frames.is_free(end, superpage_order)) << "the heap can grow on";
+    heap.pages.count = page_count{2000};
+    m.touch_all({{vpn{701}, page_count{1999}}, 1, true});
+    EXPECT_EQ(m.runs(), 1U);
+}
+
+TEST(ca_paging, an_area_that_grows_down_has_its_cluster_below_it) {
+    machine m(16 * 512);
+    area arena{{vpn{100 * 512}, page_count{100}}, 1, false, true};
+    for (int step = 0; step < 60; ++step) {  // as malloc maps one arena below the other
+        for (vpn p = arena.pages.first; p < arena.pages.first + page_count{100}; p += page_count{1}) {
+            ASSERT_TRUE(m.touch(arena, p.raw));
+        }
+        arena.pages = {arena.pages.first - page_count{100}, arena.pages.count + page_count{100}};
+    }
+    EXPECT_EQ(m.runs(), 1U);
+}
+
+TEST(ca_paging, growth_is_seen_on_the_side_that_nobody_foretold) {
+    machine m(32 * 512);
+    m.occupy_superpages({3, 20});  // free: 3, 16 and 11 superpages
+    area map = area_of(100 * 512, 300);
+    map.grows_up = true;
+    m.touch_all(map);
+    for (int step = 0; step < 20; ++step) {  // neighbours below are one area with it
+        map.pages = {map.pages.first - page_count{200}, map.pages.count + page_count{200}};
+        for (std::uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(m.touch(map, map.pages.first.raw + i));
+        ASSERT_TRUE(m.policy.allocate_table());
+    }
+    EXPECT_LE(m.runs(), 2U);
+}
+
+TEST(ca_paging, backward_touch_of_an_area_larger_than_half_the_memory_begins_no_run_each_time) {
+    machine m(40 * 512);
+    m.occupy_superpages({10, 20, 30});
+    const area a = area_of(0, 30 * 512);
+    for (std::uint64_t n = 30; n-- > 0;) ASSERT_TRUE(m.touch(a, n * 512, superpage_order));
+    EXPECT_LE(m.runs(), 5U);
+}
+
+TEST(ca_paging, where_no_superpage_is_left_pieces_use_the_whole_of_a_run) {
+    machine m(64 * 512);
+    for (std::uint64_t n = 0; n < 64; ++n) m.occupy(n * 512 + 200);  // runs of 511 frames, none with 2 MiB
+    const area a = area_of(0, 4096);
+    m.touch_all(a);
+    EXPECT_LE(m.runs(), 10U) << "8 of 511 frames and a rest of 8";
+}
+
+TEST(ca_paging, pages_that_a_forked_child_copies_lie_in_one_run) {
+    machine m(8192);
+    const area a = area_of(1000, 600);
+    std::map<std::uint64_t, pfn> copies;
+    struct all_mapped {
+        vpn first_mapped(run<vpn> pages) const { return pages.first; }
+    };
+    for (std::uint64_t p = 1599; p >= 1000; --p) {
+        const auto got = m.policy.allocate(placement_request<vpn>{2, vpn{p}, base_order, a.pages}, all_mapped{});
+        ASSERT_TRUE(got);
+        copies[p] = *got;
+    }
+    EXPECT_EQ(copies[1599] - copies[1000], page_count{599});
+    EXPECT_FALSE(m.policy.audit());
+}
+
+// ------------------------------------------------------------------------------- lending
+
+/// Three areas of 1024 pages fill a memory of 3072 frames; only their first pages are touched, in this order.
+struct lenders : machine {
+    lenders() : machine(3072) {
+        for (const std::uint64_t first : {2048U, 0U, 4096U}) touch(area_of(first, 1024), first);
+    }
+    const piece<vpn, pfn>& lender_of(pfn frame) const {
+        for (const std::uint64_t page : {0U, 2048U, 4096U}) {
+            if (piece_of(page).where.frames().contains(frame)) return piece_of(page);
+        }
+        return piece_of(0);
+    }
+};
+
+TEST(ca_paging, promised_frames_are_lent_by_the_piece_whose_last_allocation_is_longest_ago) {
+    lenders m;
+    ASSERT_EQ(m.frames.unreserved_frames(), page_count{0});
+    EXPECT_EQ(m.lender_of(*m.policy.allocate_table()).where.pages.first, vpn{2048});
+    ASSERT_TRUE(m.touch(area_of(2048, 1024), 2049));
+    EXPECT_EQ(m.lender_of(*m.policy.allocate_anywhere(superpage_order)).where.pages.first, vpn{0}) << "not 2048";
+    EXPECT_EQ(m.lender_of(*m.policy.allocate_table()).where.pages.first, vpn{0});
+    ASSERT_TRUE(m.touch(area_of(0, 1024), 100));
+    EXPECT_EQ(m.lender_of(*m.policy.allocate_table()).where.pages.first, vpn{4096});
+    EXPECT_FALSE(m.policy.audit());
+}
+
+TEST(ca_paging, nothing_is_lent_while_a_frame_is_left_that_nobody_was_promised) {
+    machine m(4096);
+    ASSERT_TRUE(m.touch(area_of(0, 2048), 0));
+    const frame_run promised = m.piece_of(0).where.frames();
+    for (int i = 0; i < 2048; ++i) {
+        const auto got = m.policy.allocate_table();
+        ASSERT_TRUE(got);
+        ASSERT_FALSE(promised.contains(*got));
+    }
+    EXPECT_TRUE(promised.contains(*m.policy.allocate_table()));
+}
+
+TEST(ca_paging, a_lent_frame_that_comes_back_is_promised_as_before) {
+    lenders m;
+    const page_count promised = m.frames.count_reserved_in(m.frames.managed());
+    const pfn lent = *m.policy.allocate_table();
+    m.policy.free_table(lent);
+    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), promised);
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{0});
+    const vpn page = m.lender_of(lent).where.pages.first + (lent - m.lender_of(lent).where.frame);
+    EXPECT_EQ(m.touch(area_of(2048, 1024), page.raw), lent) << "and its page gets it";
+    EXPECT_EQ(m.policy.counters().target_refusals, 0U);
+}
+
+TEST(ca_paging, a_lent_frame_in_use_stays_with_its_borrower_and_only_its_page_goes_elsewhere) {
+    lenders m;
+    const pfn lent = *m.policy.allocate_table();
+    const vpn page = m.lender_of(lent).where.pages.first + (lent - m.lender_of(lent).where.frame);
+    const auto got = m.touch(area_of(2048, 1024), page.raw);
+    ASSERT_TRUE(got);
+    EXPECT_NE(*got, lent);
+    EXPECT_FALSE(m.frames.is_free(lent, base_order));
+    EXPECT_EQ(m.touch(area_of(2048, 1024), page.raw - 1), lent - page_count{1});
 }
 
 TEST(ca_paging, growth_that_hits_a_wall_continues_in_the_longest_run) {
@@ -554,6 +609,84 @@ TEST(ca_paging, releasing_an_area_takes_back_what_was_kept_for_its_growth) {
     m.unmap(heap, 700, 100);
     EXPECT_EQ(m.piece_count(), 0U);
     EXPECT_EQ(m.frames.unreserved_frames(), page_count{8192});
+}
+
+/// Takes every free frame as a page table, lent ones too.
+std::vector<pfn> borrow_all(machine& m) {
+    std::vector<pfn> lent;
+    while (const auto table = m.policy.allocate_table()) lent.push_back(*table);
+    return lent;
+}
+
+TEST(ca_paging, headroom_that_was_lent_when_its_area_went_is_promised_no_more) {
+    machine m(1024);
+    area heap = area_of(0, 100);
+    heap.grows_up = true;
+    ASSERT_TRUE(m.touch(heap, 0));
+    const std::vector<pfn> lent = borrow_all(m);
+    ASSERT_EQ(lent.size(), 1023U);
+    m.unmap(heap, 0, 100);
+    for (const pfn one : lent) m.policy.free_table(one);
+    EXPECT_EQ(m.piece_count(), 0U);
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{1024});
+}
+
+TEST(ca_paging, lent_headroom_goes_though_its_area_went_in_parts_and_from_the_middle) {
+    machine m(4096);
+    area heap = area_of(0, 100);
+    heap.grows_up = true;
+    m.touch_all(heap);
+    const std::vector<pfn> lent = borrow_all(m);
+    m.unmap(heap, 40, 20);
+    EXPECT_EQ(m.piece_of(0).taken, 40U);
+    EXPECT_EQ(m.piece_of(60).taken, 40U) << "two sides: its own pages, and those beside lent frames";
+    m.unmap(heap, 60, 40);
+    m.unmap(heap, 0, 40);
+    for (const pfn one : lent) m.policy.free_table(one);
+    EXPECT_EQ(m.piece_count(), 0U);
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{4096});
+}
+
+TEST(ca_paging, lent_room_below_a_stack_goes_with_it_and_its_pages_keep_their_place_until_then) {
+    machine m(4096);
+    area stack = area_of(100000, 100);
+    stack.grows_down = true;
+    m.touch_all(stack);
+    const std::vector<pfn> lent = borrow_all(m);
+    m.unmap(stack, 100000, 50);
+    EXPECT_EQ(m.piece_of(100050).taken, 50U);
+    EXPECT_EQ(m.piece_count(), 1U) << "nothing lies before it";
+    m.unmap(stack, 100050, 50);
+    for (const pfn one : lent) m.policy.free_table(one);
+    EXPECT_EQ(m.piece_count(), 0U);
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{4096});
+}
+
+TEST(ca_paging, lent_room_for_growth_goes_when_its_touched_area_moves_away) {
+    machine m(4096);
+    area heap = area_of(512, 100);
+    heap.grows_up = true;
+    m.touch_all(heap);
+    const std::vector<pfn> lent = borrow_all(m);
+    m.policy.move(1, heap.pages, vpn{512 * 50});
+    for (const pfn one : lent) m.policy.free_table(one);
+    EXPECT_FALSE(m.policy.audit());
+    ASSERT_EQ(m.piece_count(), 1U);
+    EXPECT_EQ(m.policy.pieces()[0].where.pages, (run<vpn>{vpn{512 * 50}, page_count{100}}));
+    EXPECT_EQ(m.policy.pieces()[0].taken, 100U);
+    EXPECT_EQ(m.frames.unreserved_frames(), m.frames.free_frames());
+}
+
+TEST(ca_paging, a_page_that_was_copied_away_is_not_counted_where_lent_frames_are) {
+    machine m(1024);
+    area heap = area_of(0, 10);
+    heap.grows_up = true;
+    m.touch_all(heap);
+    const std::vector<pfn> lent = borrow_all(m);
+    m.policy.free_table(lent.front());
+    ASSERT_TRUE(m.touch(heap, 5)) << "its old frame stays with a forked copy";
+    EXPECT_EQ(m.piece_of(0).taken, 5U);
+    EXPECT_EQ(m.piece_of(6).taken, 4U);
 }
 
 TEST(ca_paging, a_freed_page_gets_its_frame_back_while_the_area_lives) {

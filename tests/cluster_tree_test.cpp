@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <longreach/allocator/cluster_tree.hpp>
@@ -61,6 +62,25 @@ cluster_tree::stretch slow_next(const owned_tree& t, std::uint64_t from, std::ui
         first = end;
     }
     return {};
+}
+
+TEST(cluster_tree, hears_of_several_children_at_once_as_of_one_after_the_other) {
+    std::mt19937_64 random(9);
+    for (const std::uint64_t children : {1U, 3U, 64U, 65U, 200U}) {
+        owned_tree t(children);
+        for (int round = 0; round < 50; ++round) {
+            std::vector<std::uint32_t> changed;  // neighbours and others, in no order, each once
+            for (std::uint32_t child = 0; child < children; ++child) {
+                if (random() % 3 == 0) continue;
+                const std::uint64_t all = random() % 2 == 0 ? 0 : ~std::uint64_t{0};
+                for (std::uint64_t& word : t.words[child]) word = random() % 8 == 0 ? random() : all;
+                changed.push_back(child);
+            }
+            if (round % 2 != 0) std::shuffle(changed.begin(), changed.end(), random);
+            t.tree.update(changed, t.words_of());
+            ASSERT_FALSE(t.tree.audit(t.words_of())) << t.tree.audit(t.words_of()).label;
+        }
+    }
 }
 
 TEST(cluster_tree, at_first_nothing_is_free) {

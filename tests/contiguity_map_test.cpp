@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/mapped_zone.hpp"
+
 LONGREACH_NAMESPACE_BEGIN
 
 /// Reaches into a map to break what its audit must notice.
@@ -28,36 +30,7 @@ LONGREACH_NAMESPACE_END
 namespace longreach {
 namespace {
 
-struct zone {
-    zone(std::uint64_t first, std::uint64_t count)
-        : memory(buddy::required_bytes(page_count{count})),
-          map_memory(contiguity_map::required_bytes(page_count{count})),
-          frames({pfn{first}, page_count{count}}, memory),
-          clusters(frames, map_memory) {}
-
-    void take(std::uint64_t frame, order size = base_order) {
-        ASSERT_EQ(frames.allocate_at(pfn{frame}, size), status::ok);
-    }
-    /// Takes everything but these runs, which are in address order.
-    void leave(const std::vector<frame_run>& runs) {
-        pfn from = frames.managed().first;
-        for (const frame_run& r : runs) {
-            if (from < r.first) {
-                ASSERT_EQ(frames.allocate_run_at(run_between(from, r.first)), status::ok);
-            }
-            from = r.end();
-        }
-        if (from < frames.managed().end()) {
-            ASSERT_EQ(frames.allocate_run_at(run_between(from, frames.managed().end())), status::ok);
-        }
-    }
-
-    std::vector<std::byte> memory;
-    std::vector<std::byte> map_memory;
-    buddy frames;
-    contiguity_map clusters;
-};
-
+using zone = model::mapped_zone;
 using cluster = std::optional<frame_run>;
 cluster run_of(std::uint64_t first, std::uint64_t count) { return frame_run{pfn{first}, page_count{count}}; }
 constexpr cluster nothing = std::nullopt;

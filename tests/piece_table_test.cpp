@@ -17,13 +17,14 @@ using table_type = piece_table<vpn, pfn>;
 using piece_type = table_type::piece_type;
 
 piece_type piece_at(std::uint32_t space, std::uint64_t page, std::uint64_t pages, std::uint64_t frame) {
-    return {space, {{vpn{page}, page_count{pages}}, pfn{frame}}, 0, 0};
+    return {space, false, {{vpn{page}, page_count{pages}}, pfn{frame}}, 0, 0};
 }
 
 struct owned_table {
-    explicit owned_table(std::size_t room) : memory(room), table(memory) {}
+    explicit owned_table(std::size_t room) : memory(room), hints(table_type::hint_count(room)), table(memory, hints) {}
     void add(const piece_type& p) { table.insert(table.position(p.space, p.where.pages.first), p); }
     std::vector<piece_type> memory;
+    std::vector<std::uint32_t> hints;
     table_type table;
 };
 
@@ -69,18 +70,31 @@ TEST(piece_table, the_answer_tried_first_is_never_stale) {
     EXPECT_FALSE(t.table.holds(0, 1, vpn{205}));
 }
 
+TEST(piece_table, pieces_that_share_a_hint_are_both_found) {
+    owned_table t(4);
+    const std::uint64_t apart = 512 * t.hints.size();
+    t.add(piece_at(1, 100, 10, 0));
+    t.add(piece_at(1, 100 + apart, 10, 50));
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_EQ(t.table.find(1, vpn{105}), &t.table[0]);
+        ASSERT_EQ(t.table.find(1, vpn{105 + apart}), &t.table[1]);
+        ASSERT_EQ(t.table.find(1, vpn{110}), nullptr);
+    }
+}
+
 TEST(piece_table, agrees_with_a_sorted_map_under_random_use) {
     owned_table t(50);
-    std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> expected;  // pieces of 10 pages at multiples of 16
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> expected;  // 300 pages at multiples of 400
     std::mt19937_64 random(5);
     for (int i = 0; i < 20000; ++i) {
         const auto space = static_cast<std::uint32_t>(random() % 3);
-        const std::uint64_t first = random() % 40 * 16;
-        const std::uint64_t page = first + random() % 16;
+        const std::uint64_t first = random() % 40 * 400;
+        const std::uint64_t page = first + random() % 400;
         const std::size_t at = t.table.position(space, vpn{page});
         const auto known = expected.find({space, first});
-        const bool held = known != expected.end() && page < first + 10;
+        const bool held = known != expected.end() && page < first + 300;
         ASSERT_EQ(t.table.holds(at, space, vpn{page}), held);
+        ASSERT_EQ(t.table.find(space, vpn{page}), held ? &t.table[at] : nullptr);
         if (held) {
             ASSERT_EQ(t.table[at].target(vpn{page}), pfn{known->second + page - first});
         }
@@ -88,7 +102,7 @@ TEST(piece_table, agrees_with_a_sorted_map_under_random_use) {
             t.table.erase(at);
             expected.erase(known);
         } else if (known == expected.end() && !t.table.full()) {
-            t.add(piece_at(space, first, 10, random() % 100000));
+            t.add(piece_at(space, first, 300, random() % 100000));
             expected[{space, first}] = t.table[t.table.position(space, vpn{first})].where.frame.raw;
         }
         ASSERT_EQ(t.table.size(), expected.size());

@@ -23,6 +23,10 @@ struct corrupt {
     static std::uint64_t& leaves(Table& t, unsigned level) {
         return t.tree_.leaves_[level - 1];
     }
+    template <class Table>
+    static auto& recent(Table& t) {
+        return t.tree_.recent();
+    }
     template <class Pool>
     static std::uint64_t& head(Pool& p) {
         return p.head_;
@@ -279,6 +283,23 @@ TEST_F(page_table, the_memory_of_a_dense_mapping_is_8_bytes_and_a_little_per_pag
     EXPECT_LT(bytes, 8.1);
 }
 
+TEST_F(page_table, what_map_remembers_goes_with_the_tables_that_are_freed) {
+    for (const vpn far : {vpn{1}, vpn{512}, vpn{1 << 18}, vpn{1 << 27}}) {  // the lowest table they share: level 1 to 4
+        for (const vpn first : {vpn{0}, far}) {
+            ASSERT_EQ(map(vpn{0}, pfn{0}), status::ok);
+            ASSERT_EQ(map(far, pfn{512}), status::ok);
+            ASSERT_EQ(unmap({first, page_count{1}}).size(), 1U);
+            ASSERT_FALSE(pages.audit()) << pages.audit().label;
+            ASSERT_EQ(map(first, pfn{1024}), status::ok) << "by tables that are there";
+            EXPECT_EQ(pages.find(first)->frame, pfn{1024});
+            ASSERT_FALSE(pages.audit()) << pages.audit().label;
+            ASSERT_EQ(unmap(table_type::all_pages()).size(), 2U);
+            ASSERT_FALSE(pages.audit()) << pages.audit().label;
+        }
+    }
+    ASSERT_EQ(map(vpn{0}, pfn{0}, superpage_order), status::ok) << "where the last page was in a table";
+}
+
 // ---- audit ----
 
 TEST_F(page_table_audit, I1_a_table_that_is_referenced_twice_is_found) {
@@ -337,6 +358,17 @@ TEST_F(page_table_audit, I6_a_reference_that_restricts_is_found) {
     ASSERT_EQ(map(vpn{0}, pfn{0}), status::ok);
     parent(vpn{0}) |= format::execute_disable_bit;
     EXPECT_STREQ(broken(), "table.I6");
+}
+
+TEST_F(page_table_audit, I7_a_remembered_table_that_is_not_on_the_way_any_more_is_found) {
+    ASSERT_EQ(map(vpn{0}, pfn{0}), status::ok);
+    ASSERT_EQ(map(vpn{512}, pfn{512}), status::ok);
+    ASSERT_EQ(map(vpn{1}, pfn{1}), status::ok);
+    std::swap(parent(vpn{0}), parent(vpn{512}));
+    EXPECT_STREQ(broken(), "table.I7");
+    std::swap(parent(vpn{0}), parent(vpn{512}));
+    corrupt::recent(pages).rise(format::levels + 1);
+    EXPECT_STREQ(broken(), "table.I7");
 }
 
 TEST(table_pool_audit, I1_a_broken_list_of_free_tables_is_found) {

@@ -109,6 +109,7 @@ class backed_policy {
     void free_table(frame table) { policy_.free_table(table); }
     void release(std::uint32_t space, run<page> pages) { policy_.release(space, pages); }
     void move(std::uint32_t space, run<page> pages, page to) { policy_.move(space, pages, to); }
+    void fork(std::uint32_t parent, std::uint32_t child) { policy_.fork(parent, child); }
     [[nodiscard]] placement_counters counters() const { return policy_.counters(); }
     violation audit() const { return policy_.audit(); }
 

@@ -46,9 +46,9 @@ class lazy_memory {
 template <class Frame>
 class simulated_zone {
   public:
-    explicit simulated_zone(page_count size)
-        : frame_bits_(basic_buddy<Frame>::required_bytes(size)),
-          frames_({Frame{0}, size}, frame_bits_.bytes(), {block_choice::smallest}),
+    explicit simulated_zone(page_count size, block_choice choice = block_choice::smallest)
+        : frame_bits_(basic_buddy<Frame>::required_bytes(size, {choice})),
+          frames_({Frame{0}, size}, frame_bits_.bytes(), {choice}),
           cluster_tree_(basic_contiguity_map<Frame>::required_bytes(size)),
           clusters_(frames_, cluster_tree_.bytes()) {}
     simulated_zone(const simulated_zone&) = delete;

@@ -283,8 +283,31 @@ class placement_trial {
         a.away = !a.away;
     }
 
+    /// Who must lend a frame now: when the piece among those with a free frame gave its last block that gave none for
+    /// the longest time. Nothing where a frame is left that nobody was promised.
+    std::optional<std::uint64_t> lender() const {
+        std::optional<std::uint64_t> oldest;
+        if (frames_.unreserved_frames().raw != 0) return oldest;
+        for (std::size_t i = 0; i < policy_.pieces().size(); ++i) {
+            const auto& p = policy_.pieces()[i];
+            if (frames_.count_free_in(p.where.frames()).raw == 0) continue;
+            if (!oldest || p.used < *oldest) oldest = p.used;
+        }
+        return oldest;
+    }
+
+    bool lent_by(pfn frame, std::uint64_t used) const {
+        for (std::size_t i = 0; i < policy_.pieces().size(); ++i) {
+            const auto& p = policy_.pieces()[i];
+            if (p.where.frames().contains(frame) && p.used == used) return true;
+        }
+        return false;
+    }
+
     std::string allocate_table() {
+        const std::optional<std::uint64_t> used = lender();
         const std::optional<pfn> got = policy_.allocate_table();
+        if (got && used && !lent_by(*got, *used)) return "a table was lent by a piece that gave a block later";
         if (!got) return has_free_block(base_order) ? "a table was refused although a frame is free" : "";
         if (any_owned({*got, page_count{1}})) return "a table got a frame that somebody has";
         own({*got, page_count{1}}, true);
