@@ -41,6 +41,7 @@ class bump_policy {
     void free_table(pfn table) { freed_.push_back(table); }
     void release(std::uint32_t, run<vpn>) {}
     void move(std::uint32_t, run<vpn>, vpn) {}
+    void fork(std::uint32_t, std::uint32_t) {}
     [[nodiscard]] placement_counters counters() const { return {}; }
     [[nodiscard]] violation audit() const { return {}; }
 
@@ -57,7 +58,8 @@ struct world {
         : words(tables * words_per_frame),
           object_words(space_type::object_type::required_words(page_count{std::uint64_t{1} << 20}, 64)),
           entries(64),
-          space({.superpages = superpages}, {{pfn{0}, page_count{tables}}, words}, policy, entries, object_words) {}
+          space({.superpages = superpages ? superpage_use::always : superpage_use::never},
+                {{pfn{0}, page_count{tables}}, words}, policy, entries, object_words) {}
 
     std::vector<std::uint64_t> words;
     std::vector<std::uint64_t> object_words;

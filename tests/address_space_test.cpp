@@ -95,7 +95,7 @@ struct moves_of_a_space : fixture {};
 struct contiguity_bits : fixture {};
 struct cache_of_a_space : fixture {};
 struct small_space : fixture {
-    small_space() : fixture({.number = 3, .superpages = false}, 4) {}
+    small_space() : fixture({.number = 3, .superpages = superpage_use::never}, 4) {}
 };
 /// Its object holds 1024 pages in one stretch.
 struct space_with_little_object_memory : fixture {
@@ -610,15 +610,19 @@ TEST_F(space_audit, I6_an_anonymous_page_that_waits_to_be_copied_is_found) {
 
 // ---- cases that the property and the fuzzer found ----
 
-using model::address_space_trial;
 using model::space_operation;
 
+/// On a space that shares nothing, as it was when these cases were found.
 std::optional<std::string> replay(const std::vector<space_operation>& operations) {
-    address_space_trial trial({.number = 3, .superpages = false});
+    model::list_world world;
+    model::trial_setting setting;
+    setting.options = {.number = 3, .superpages = superpage_use::never};
+    setting.together = model::company::none;
+    model::basic_space_trial<model::list_world> trial(world, setting);
     for (const space_operation& op : operations) {
         if (auto told = trial.perform(op)) return told;
     }
-    return std::nullopt;
+    return trial.finish();
 }
 
 TEST(found_cases, a_store_as_first_touch_of_a_private_file_page_makes_it_writable) {

@@ -21,16 +21,18 @@
 #include "contiguity.hpp"
 #include "entry.hpp"
 #include "fault.hpp"
+#include "frame_references.hpp"
 #include "map_entries.hpp"
 #include "memory_object.hpp"
+#include "page_cache.hpp"
 
 // An address space: areas, the frames their pages have, and a page table that is only a cache.
 //
-// Anonymous memory takes 2 MiB where the area holds a whole aligned region with no page resident
-// and the policy has a block, else 4 KiB. File pages are 4 KiB and belong to the mapping: there is
-// no page cache, so two mappings of a file share nothing; the first store to a private page that was
-// loaded before takes a new frame and frees the old. There is no fork yet. Which frame it is, only the policy decides.
-// The caller locks. Shape: BSD's vm_map over vm_object (McKusick et al., FreeBSD, chapter 6).
+// Anonymous memory takes 2 MiB where the area holds a whole aligned region with no page resident, advice allows it
+// and the policy has a block, else 4 KiB. Which frame it is, only the policy decides. With frame_references a space
+// can be forked: both then hold the same frames, and the first store to a private page copies it. With a page cache,
+// mappings of a file share its frames; without one, file pages belong to the mapping and share nothing.
+// The caller locks (locked_space.hpp). Shape: BSD's vm_map over vm_object (McKusick et al., FreeBSD, chapter 6).
 
 LONGREACH_NAMESPACE_BEGIN
 
@@ -40,9 +42,11 @@ struct corrupt;  // how tests break invariants
 ///   I1  every resident leaf lies in one area, and 2 MiB leaves in anonymous ones
 ///   I2  every leaf of the page table is resident, with the same size, frame and contiguity bit
 ///   I3  a leaf of the page table allows what its area and its object both allow
-///   I4  a frame is held once, by a resident leaf or as a table
+///   I4  a frame that nobody shares is held once, by a resident leaf or as a table
 ///   I5  the contiguity bits equal a recount
-///   I6  only private file pages lack `write` in the object
+///   I6  only private pages lack `write` in the object, and without references those of files only
+///   I7  a private leaf that has `write` in the object shares no frame
+///   I8  a page of a shared mapping of a cached file has the frame that the cache has
 template <page_table_format Format, class Page, class Frame, frame_memory<Frame> Memory, placement_policy Policy>
 class address_space {
   public:
@@ -51,15 +55,30 @@ class address_space {
     using object_type = memory_object<Format, Page, Frame>;
     using entry_type = map_entry<Page>;
     using leaf_type = leaf<Page, Frame>;
+    using cache_type = page_cache<Format, Page, Frame, Policy>;
+
+    /// What the spaces of one memory have in common; all outlive them. `references` are needed to fork and for `files`.
+    struct sharing {
+        frame_references<Frame>* references = nullptr;
+        cache_type* files = nullptr;
+    };
 
     /// An empty space. `entries` and `object_words` (object_type::required_words) are the caller's
     /// memory, `memory` reaches the frames that the policy gives out for tables; all must outlive it.
     address_space(const space_options& options, Memory memory, Policy& policy, std::span<entry_type> entries,
-                  std::span<std::uint64_t> object_words) noexcept
-        : options_(options), policy_(&policy), entries_(entries), object_(object_words), table_(memory) {
+                  std::span<std::uint64_t> object_words, const sharing& shared = {}) noexcept
+        : options_(options),
+          policy_(&policy),
+          shared_(shared),
+          entries_(entries),
+          object_(object_words),
+          table_(memory) {
         LONGREACH_CHECK(
             options.contiguity_threshold.raw >= 1 && options.contiguity_threshold <= superpage_order.pages(),
             "address_space.threshold");
+        LONGREACH_CHECK(shared.files == nullptr || &shared.files->references() == shared.references,
+                        "address_space.references");
+        check_number();
     }
     address_space(const address_space&) = delete;
     address_space& operator=(const address_space&) = delete;
@@ -68,106 +87,85 @@ class address_space {
 
     /// Makes the run an area; what was mapped there goes first. Growing a heap is mapping the run
     /// after it. out_of_range beyond what the format numbers.
-    status map(run<Page> pages, permissions allowed, const backing& source, const area_flags& flags) {
-        if (pages.empty()) return status::ok;
-        if (!in_range(pages)) return status::out_of_range;
-        if (!entries_.room_for(entries_.cuts(pages) + 1)) return status::out_of_memory;
-        if (unmap(pages) != status::ok) return status::out_of_memory;
-        entries_.insert({pages, user(allowed), source, flags});
-        return status::ok;
-    }
+    status map(run<Page> pages, permissions allowed, const backing& source, const area_flags& flags);
 
-    /// Frees what is resident in the run and removes it from the areas; holes are no error, nor is what
+    /// Gives up what is resident in the run and removes it from the areas; holes are no error, nor is what
     /// the format does not number.
-    status unmap(run<Page> pages) {
-        pages = table_type::inside(pages);
-        if (!entries_.touches(pages)) return status::ok;
-        if (!entries_.room_for(entries_.cuts(pages))) return status::out_of_memory;
-        if (separate(std::array{pages.first, pages.end()}) != status::ok) return status::out_of_memory;
-        evict(pages);
-        release(pages);
-        return status::ok;
+    status unmap(run<Page> pages);
+
+    /// Changes the protection of the run, and nothing where all of it has it already; not_mapped where it has a hole.
+    status protect(run<Page> pages, permissions allowed) {
+        return alter(pages, [allowed](entry_type& part) { part.allowed = user(allowed); });
     }
 
-    /// Changes the protection of the run, and nothing where it has it already; not_mapped where it has a hole.
-    status protect(run<Page> pages, permissions allowed) {
-        if (pages.empty()) return status::ok;
-        if (!in_range(pages) || !entries_.covers(pages)) return status::not_mapped;
-        if (entries_.allow(pages, user(allowed))) return status::ok;
-        if (!entries_.room_for(entries_.cuts(pages))) return status::out_of_memory;
-        if (separate(std::array{pages.first, pages.end()}) != status::ok) return status::out_of_memory;
-        entries_.protect(pages, user(allowed));
-        table_.rewrite(pages, [&](leaf_type cached) {
-            cached.attributes.allowed = intersection(user(allowed), object_.find(cached.page)->attributes.allowed);
-            return cached;
-        });
-        return status::ok;
+    /// Changes what is advised of superpages in the run, as protect() does. What is resident keeps its size, but
+    /// for a superpage that the edge of an area now cuts.
+    status advise(run<Page> pages, superpage_advice advice) {
+        return alter(pages, [advice](entry_type& part) { part.flags.superpages = advice; });
     }
 
     /// Moves the area `from`, a part of one entry, to `to`; resident pages keep their frames, and
     /// superpages stay whole where both places are congruent. Pages that `to` lacks go, those it has
     /// more are new; what was mapped at `to` goes. The two overlap only where both start at one page.
-    status move(run<Page> from, run<Page> to) {
-        const entry_type* area = entries_.find(from.first);
-        if (from.empty() || area == nullptr || !area->pages.contains(from)) return status::not_mapped;
-        if (!in_range(to)) return status::out_of_range;
-        const entry_type moved = area->from(from.first);
-        if (to.empty()) return unmap(from);
-        if (from.first == to.first) return resize(moved, from, to);
-        LONGREACH_CHECK(!from.overlaps(to), "address_space.move_overlaps");
-        const run<Page> kept{from.first, from.count < to.count ? from.count : to.count};
-        if (!entries_.room_for(entries_.cuts(from) + entries_.cuts(to) + 1)) return status::out_of_memory;
-        const std::array edges{from.first, kept.end(), from.end(), to.first, to.end()};
-        if (!object_.room_to_move(kept, to.first, edges)) return status::out_of_memory;
-        if (separate(edges) != status::ok) return status::out_of_memory;
-        const run<Page> rest = run_between(kept.end(), from.end());
-        evict(to);
-        release(to);
-        evict(rest);
-        release(rest);
-        transfer(kept, to.first);
-        entries_.remove(kept);
-        entries_.insert({to, moved.allowed, moved.source, moved.flags});
-        policy_->move(options_.number, kept, to.first);
-        return status::ok;
-    }
+    status move(run<Page> from, run<Page> to);
 
-    /// Frees what is resident in the run; the areas stay, and the next touch allocates anew.
-    status discard(run<Page> pages) {
-        pages = table_type::inside(pages);
-        if (pages.empty()) return status::ok;
-        if (separate(std::array{pages.first, pages.end()}) != status::ok) return status::out_of_memory;
-        evict(pages);
-        return status::ok;
-    }
+    /// Gives up what is resident in the run; the areas stay, and the next touch maps anew.
+    status discard(run<Page> pages);
+
+    /// Gives up every page of a mapping of the file from `first` of the file on, copies included: what a file that is
+    /// cut short asks of each space before page_cache::resize().
+    void forget_file(std::uint32_t file, std::uint64_t first);
 
     // ---- pages ----
 
-    /// Makes an access by user mode possible: afterwards the table maps the page and allows `kind`.
-    fault_result<Frame> fault(Page page, access_kind kind) {
+    /// Makes an access by user mode possible: afterwards the table maps the page and allows `kind`. `alone` goes to
+    /// the policy: false where another fault of the area is being served at the same time.
+    fault_result<Frame> fault(Page page, access_kind kind, bool alone = true) {
+        const touch wanted{page, kind, alone};
         const entry_type* area = entries_.find(page);
-        if (area == nullptr) return {};
-        if (!area->allowed.allows(kind)) return {status::forbidden, fault_kind::none, {}, {}};
+        if (area == nullptr) return extend_down(wanted);
+        if (!area->allowed.allows(kind)) return failed(status::forbidden);
         const std::optional<leaf_type> resident = object_.find(page);
-        if (!resident) return first_touch(*area, page, kind);
-        if (kind == access_kind::store && !resident->attributes.allowed.write) return copy(*area, *resident);
+        if (!resident) return first_touch(*area, wanted);
+        if (kind == access_kind::store && !resident->attributes.allowed.write) {
+            return store_to_held(*area, *resident, wanted);
+        }
         return refill(*area, *resident, page);
     }
 
+    /// Maps what is resident in the run, as far as tables last: out_of_memory where one was missing. For systems that
+    /// copy page tables when they fork.
+    status fill_table(run<Page> pages);
+
     /// Forgets the page table; what it knew of accessed and dirty pages goes to the object first.
-    void drop_table() {
-        table_.for_each(table_type::all_pages(), [&](const leaf_type& cached) { fold(cached); });
-        (void)table_.unmap(table_type::all_pages(), *policy_, [](const leaf_type&) {});
+    void drop_table();
+
+    // ---- the life of a space; TLBs are the caller's ----
+
+    /// Makes this empty space a child of `parent`, which has the same policy, references, page cache and threshold,
+    /// and another number: the same areas, and the same frames, to which neither can store in private areas before a
+    /// fault. The child's page table is empty. out_of_memory where entries, object or counts have no room. O(pages of
+    /// the parent).
+    status fork_of(address_space& parent);
+
+    /// exec(): all areas and pages go, tables included, and the space has a number that the policy does not know yet,
+    /// or keeps its own.
+    void exec(std::uint32_t number) {
+        exit();
+        options_.number = number;
+        check_number();
     }
+    /// exit(): all areas and pages go, tables included; counters stay.
+    void exit();
 
     // ---- questions ----
-
     [[nodiscard]] const table_type& tables() const noexcept { return table_; }
     /// For walks; only the space may map and unmap.
     [[nodiscard]] table_type& tables() noexcept { return table_; }
     [[nodiscard]] const object_type& object() const noexcept { return object_; }
     [[nodiscard]] std::span<const entry_type> entries() const noexcept { return entries_.all(); }
     [[nodiscard]] const entry_type* find(Page page) const noexcept { return entries_.find(page); }
+    [[nodiscard]] bool has_area_in(run<Page> pages) const noexcept { return entries_.touches(pages); }
     [[nodiscard]] std::optional<translation<Frame>> translate(Page page) const noexcept {
         return table_.translate(page);
     }
@@ -180,6 +178,12 @@ class address_space {
     template <class Visit>
     void for_each_leaf(run<Page> pages, Visit&& visit) const {
         object_.for_each(pages, visit);
+    }
+
+    /// Hands every run of frames that resident leaves hold to `visit(run<Frame>)`, for frame_references::audit_holders.
+    template <class Visit>
+    void for_each_hold(Visit&& visit) const {
+        object_.for_each(table_type::all_pages(), [&](const leaf_type& held) { visit(held.frames()); });
     }
 
     /// Hands every stretch of the run that is contiguous in page and frame to `visit(const mapping&)`.
@@ -200,11 +204,21 @@ class address_space {
         if (!open.pages.empty()) visit(open);
     }
 
-    [[nodiscard]] violation audit() const { return audit_space(entries_, object_, table_, options_); }
+    [[nodiscard]] violation audit() const { return audit_space(entries_, object_, table_, options_, shared_); }
 
   private:
     friend struct corrupt;
 
+    /// What a fault was asked.
+    struct touch {
+        Page page{};
+        access_kind kind{};
+        bool alone = true;
+    };
+
+    void check_number() const noexcept {
+        LONGREACH_CHECK(shared_.files == nullptr || !shared_.files->has_space(options_.number), "address_space.number");
+    }
     static permissions user(permissions wanted) noexcept {
         return user_permissions(wanted.read, wanted.write, wanted.execute);
     }
@@ -212,166 +226,49 @@ class address_space {
 
     contiguity<object_type, table_type> marks() noexcept { return {object_, table_, options_.contiguity_threshold}; }
 
-    /// Splits superpages until none reaches across an edge, in object and table alike; all or nothing.
+    // areas: space_areas_impl.hpp
     template <std::size_t Count>
-    status separate(const std::array<Page, Count>& edges) {
-        if (!object_.room_to_split(edges)) return status::out_of_memory;
-        if (table_.split_edges(edges, *policy_) != status::ok) return status::out_of_memory;
-        const std::uint64_t before = resident_superpages();
-        object_.split_edges(edges);
-        counters_.demotions += before - resident_superpages();
-        return status::ok;
-    }
+    status separate(const std::array<Page, Count>& edges);
+    template <class Change>
+    status alter(run<Page> pages, Change&& change);
+    void refresh(run<Page> pages);
+    void evict(run<Page> pages);
+    void give_back(const leaf_type& gone);
+    void release(run<Page> pages);
+    status resize(const entry_type& area, run<Page> from, run<Page> to);
+    void transfer(run<Page> from, Page to);
+    void place_moved(leaf_type moved, Page to, const std::optional<leaf_type>& cached);
+    void fold(const leaf_type& cached);
 
-    /// Unmaps and frees what is resident in a run that cuts no leaf.
-    void evict(run<Page> pages) {
-        const page_count before = resident_pages();
-        (void)table_.unmap(pages, *policy_, [](const leaf_type&) {});
-        object_.remove(
-            pages, [&](const leaf_type& gone) { policy_->free(options_.number, gone.page, gone.frame, gone.size); });
-        if (before == resident_pages()) return;
-        marks().recount(pages.first);
-        marks().recount(pages.end());
+    // faults: space_faults_impl.hpp
+    static fault_result<Frame> failed(status why) noexcept { return {why, fault_kind::none, {}, {}}; }
+    static fault_result<Frame> done(fault_kind kind, const leaf_type& resident, Page page) noexcept {
+        return {status::ok, kind, resident.size, resident.frame + (page - resident.page)};
     }
-
-    /// Takes a run without resident pages out of the areas.
-    void release(run<Page> pages) {
-        entries_.for_each(pages, [&](const entry_type& part) { policy_->release(options_.number, part.pages); });
-        entries_.remove(pages);
-    }
-
-    /// move() to the same start: `area` shrinks from `from` to `to`, or is extended.
-    status resize(const entry_type& area, run<Page> from, run<Page> to) {
-        if (to.count <= from.count) return unmap(run_between(to.end(), from.end()));
-        backing source = area.source;
-        if (source.is_file()) source.first_page += from.count.raw;
-        return map(run_between(from.end(), to.end()), area.allowed, source, area.flags);
-    }
-
-    /// Moves resident leaves to the free pages at `to`. The table follows as far as frames for it last.
-    void transfer(run<Page> from, Page to) {
-        for (Page next = from.first; (next = object_.first_mapped(run_between(next, from.end()))) != from.end();) {
-            if (const std::optional<leaf_type> cached = table_.find(next)) fold(*cached);
-            const leaf_type whole = *object_.find(next);
-            object_.remove(whole.pages(), [](const leaf_type&) {});
-            const std::optional<leaf_type> cached = table_.find(next);
-            (void)table_.unmap(whole.pages(), *policy_, [](const leaf_type&) {});
-            place_moved(whole, to + (whole.page - from.first), cached);
-        }
-        for (const Page edge : {from.first, from.end(), to, to + from.count}) marks().recount(edge);
-    }
-
-    /// Adds a moved leaf at its new page: whole where that is congruent, else as base pages.
-    void place_moved(leaf_type moved, Page to, const std::optional<leaf_type>& cached) {
-        const bool whole = is_aligned(to, moved.size);
-        if (!whole) ++counters_.demotions;
-        const page_count pieces = whole ? page_count{1} : moved.size.pages();
-        if (!whole) moved.size = base_order;
-        for (page_count i{0}; i < pieces; i += page_count{1}) {
-            leaf_type piece = moved;
-            piece.page = to + i;
-            piece.frame = moved.frame + i;
-            object_.add(piece);
-            if (!cached) continue;
-            leaf_attributes attributes = piece.attributes;
-            attributes.allowed = cached->attributes.allowed;
-            (void)table_.map(piece.page, piece.frame, piece.size, attributes, *policy_);
-        }
-    }
-
-    /// Takes a cached leaf's accessed and dirty bits over into the object.
-    void fold(const leaf_type& cached) {
-        object_.rewrite(cached.pages(), [&](leaf_type resident) {
-            resident.attributes.accessed = resident.attributes.accessed || cached.attributes.accessed;
-            resident.attributes.dirty = resident.attributes.dirty || cached.attributes.dirty;
-            return resident;
-        });
-    }
-
     static leaf_attributes in_table(const entry_type& area, const leaf_type& resident) noexcept {
         leaf_attributes attributes = resident.attributes;
         attributes.allowed = intersection(area.allowed, attributes.allowed);
         return attributes;
     }
-
-    static fault_result<Frame> done(fault_kind kind, const leaf_type& resident, Page page) noexcept {
-        return {status::ok, kind, resident.size, resident.frame + (page - resident.page)};
+    placement_request<Page> request(const entry_type& area, Page page, order size, bool alone) const noexcept {
+        return {options_.number, page, size, area.pages, area.flags.grows_up, area.flags.grows_down, alone};
     }
-
-    fault_result<Frame> refill(const entry_type& area, const leaf_type& resident, Page page) {
-        if (table_.find(page)) return done(fault_kind::none, resident, page);
-        const leaf_attributes attributes = in_table(area, resident);
-        if (table_.map(resident.page, resident.frame, resident.size, attributes, *policy_) != status::ok) {
-            return {status::out_of_memory, fault_kind::none, {}, {}};
-        }
-        ++counters_.refills;
-        return done(fault_kind::refill, resident, page);
-    }
-
-    fault_result<Frame> first_touch(const entry_type& area, Page page, access_kind kind) {
-        const run<Page> region{align_down(page, superpage_order), superpage_order.pages()};
-        if (options_.superpages && !area.source.is_file() && area.pages.contains(region) &&
-            object_.first_mapped(region) == region.end()) {
-            if (const auto placed = place(area, region.first, superpage_order, kind)) {
-                ++counters_.superpages;
-                return done(fault_kind::first_touch, *placed, page);
-            }
-        }
-        if (const auto placed = place(area, page, base_order, kind)) {
-            return done(fault_kind::first_touch, *placed, page);
-        }
-        return {status::out_of_memory, fault_kind::none, {}, {}};
-    }
-
-    /// Gives absent pages their first frames, or changes nothing.
-    std::optional<leaf_type> place(const entry_type& area, Page first, order size, access_kind kind) {
-        if (!object_.room_to_add(first, size)) return std::nullopt;
-        const std::optional<Frame> frame = policy_->allocate(request(area, first, size), object_);
-        if (!frame) return std::nullopt;
-        leaf_type made{first, *frame, size, {}};
-        made.attributes.allowed = all_permissions;
-        made.attributes.allowed.write = !area.source.is_file() || area.flags.shared || kind == access_kind::store;
-        made.attributes.contiguous = marks().reaches(made);
-        if (table_.map(first, *frame, size, in_table(area, made), *policy_) != status::ok) {
-            policy_->free(options_.number, first, *frame, size);
-            return std::nullopt;
-        }
-        object_.add(made);
-        if (made.attributes.contiguous) marks().spread(made);
-        ++counters_.first_touches;
-        return made;
-    }
-
-    /// Gives a private file page a frame of its own, or changes nothing.
-    fault_result<Frame> copy(const entry_type& area, const leaf_type& original) {
-        const fault_result<Frame> failed{status::out_of_memory, fault_kind::none, {}, {}};
-        const std::optional<Frame> frame = policy_->allocate(request(area, original.page, base_order), object_);
-        if (!frame) return failed;
-        leaf_type made{original.page, *frame, base_order, {all_permissions}};
-        const bool cached = table_.find(original.page).has_value();
-        if (!cached && table_.map(made.page, made.frame, base_order, in_table(area, made), *policy_) != status::ok) {
-            policy_->free(options_.number, made.page, made.frame, base_order);
-            return failed;
-        }
-        table_.rewrite(made.pages(), [&](leaf_type) {
-            leaf_type replaced = made;
-            replaced.attributes = in_table(area, made);
-            return replaced;
-        });
-        object_.rewrite(made.pages(), [&](const leaf_type&) { return made; });
-        marks().recount(made.page);
-        marks().recount(made.pages().end());
-        policy_->free(options_.number, original.page, original.frame, base_order);
-        ++counters_.copies;
-        return done(fault_kind::copy, made, made.page);
-    }
-
-    placement_request<Page> request(const entry_type& area, Page page, order size) const noexcept {
-        return {options_.number, page, size, area.pages, area.flags.grows_up, area.flags.grows_down};
-    }
+    bool takes_superpages(const entry_type& area) const noexcept;
+    bool sole_holder(const entry_type& area, run<Frame> frames) const noexcept;
+    fault_result<Frame> refill(const entry_type& area, const leaf_type& resident, Page page);
+    fault_result<Frame> extend_down(const touch& wanted);
+    fault_result<Frame> first_touch(const entry_type& area, const touch& wanted);
+    fault_result<Frame> touch_file(const entry_type& area, const touch& wanted);
+    std::optional<leaf_type> place(const entry_type& area, Page first, order size, const touch& wanted);
+    bool install(const entry_type& area, leaf_type& made);
+    fault_result<Frame> store_to_held(const entry_type& area, const leaf_type& held, const touch& wanted);
+    fault_result<Frame> reuse(const entry_type& area, leaf_type held, Page page);
+    fault_result<Frame> copy(const entry_type& area, const leaf_type& original, const touch& wanted);
+    bool replace(const entry_type& area, const leaf_type& made);
 
     space_options options_;
     Policy* policy_;
+    sharing shared_;
     map_entries<Page> entries_;
     object_type object_;
     table_type table_;
@@ -379,5 +276,9 @@ class address_space {
 };
 
 LONGREACH_NAMESPACE_END
+
+#include "space_areas_impl.hpp"
+#include "space_faults_impl.hpp"
+#include "space_life_impl.hpp"
 
 #endif

@@ -3,7 +3,6 @@
 #define LONGREACH_PAGETABLE_VM_ADDRESS_SPACE_AUDIT_HPP
 
 #include <cstdint>
-#include <optional>
 
 #include "../../allocator/config.hpp"
 #include "../../allocator/frame_run.hpp"
@@ -18,9 +17,10 @@
 
 LONGREACH_NAMESPACE_BEGIN
 
-/// Invariants I1 and I6: resident leaves against the areas.
-template <class Entries, class Object, class Table>
-[[nodiscard]] violation audit_residents(const Entries& entries, const Object& object, const Table&) {
+/// Invariants I1, I6, I7 and I8: resident leaves against the areas, and against those who share their frames.
+template <class Entries, class Object, class Table, class Sharing>
+[[nodiscard]] violation audit_residents(const Entries& entries, const Object& object, const Table&,
+                                        const Sharing& shared) {
     violation broken;
     object.for_each(Table::all_pages(), [&](const auto& resident) {
         if (broken) return;
@@ -28,8 +28,18 @@ template <class Entries, class Object, class Table>
         if (area == nullptr || !area->pages.contains(resident.pages()) ||
             (area->source.is_file() && resident.size != base_order)) {
             broken = {"address_space.I1", resident.page.raw};
-        } else if (!resident.attributes.allowed.write && (!area->source.is_file() || area->flags.shared)) {
+            return;
+        }
+        const bool file = area->source.is_file();
+        const bool writable = resident.attributes.allowed.write;
+        if (!writable && (area->flags.shared || (!file && shared.references == nullptr))) {
             broken = {"address_space.I6", resident.page.raw};
+        } else if (writable && !area->flags.shared && shared.references != nullptr &&
+                   shared.references->shared(resident.frames())) {
+            broken = {"address_space.I7", resident.page.raw};
+        } else if (file && area->flags.shared && shared.files != nullptr &&
+                   shared.files->resident(area->source.file, area->file_page(resident.page)) != resident.frame) {
+            broken = {"address_space.I8", resident.page.raw};
         }
     });
     return broken;
@@ -55,23 +65,37 @@ template <class Entries, class Object, class Table>
     return broken;
 }
 
-/// The first invariant of the address space, or of one of its parts, that does not hold.
-template <class Entries, class Object, class Table, class Options>
-[[nodiscard]] violation audit_space(const Entries& entries, const Object& object, const Table& cache,
-                                    const Options& options) {
+/// A frame for invariant I4: held twice, by leaves whose frames nobody shares or as a table.
+template <class Object, class Table, class Sharing>
+[[nodiscard]] auto frame_held_twice(const Object& object, const Table& cache, const Sharing& shared) {
     using Frame = typename Table::frame;
-    if (const violation broken = entries.audit()) return broken;
-    if (const violation broken = object.audit()) return broken;
-    if (const violation broken = cache.audit()) return broken;
-    if (const violation broken = audit_residents(entries, object, cache)) return broken;
-    if (const violation broken = audit_cache(entries, object, cache)) return broken;
-    const std::optional<Frame> twice = first_duplicate<Frame>([&](auto&& visit) {
-        object.for_each(Table::all_pages(), [&](const auto& resident) { visit(resident.frames()); });
+    return first_duplicate<Frame>([&](auto&& visit) {
+        object.for_each(Table::all_pages(), [&](const auto& resident) {
+            if (shared.references == nullptr || !shared.references->shared(resident.frames())) {
+                return visit(resident.frames());
+            }
+            for (page_count i{0}; i < resident.size.pages(); i += page_count{1}) {
+                const run<Frame> one{resident.frame + i, page_count{1}};
+                if (!shared.references->shared(one)) visit(one);
+            }
+        });
         cache.for_each_table([&](Frame frame, unsigned, auto, std::uint64_t) {
             visit(run<Frame>{frame, page_count{1}});
             return true;
         });
     });
+}
+
+/// The first invariant of the address space, or of one of its parts, that does not hold.
+template <class Entries, class Object, class Table, class Options, class Sharing>
+[[nodiscard]] violation audit_space(const Entries& entries, const Object& object, const Table& cache,
+                                    const Options& options, const Sharing& shared) {
+    if (const violation broken = entries.audit()) return broken;
+    if (const violation broken = object.audit()) return broken;
+    if (const violation broken = cache.audit()) return broken;
+    if (const violation broken = audit_residents(entries, object, cache, shared)) return broken;
+    if (const violation broken = audit_cache(entries, object, cache)) return broken;
+    const auto twice = frame_held_twice(object, cache, shared);
     if (twice) return {"address_space.I4", twice->raw};
     const auto wrong = contiguity<Object, Table>::first_wrong(object, options.contiguity_threshold);
     if (wrong) return {"address_space.I5", wrong->raw};

@@ -29,11 +29,15 @@ struct backing {
     }
 };
 
+/// What the program said about superpages in an area (Linux: madvise with MADV_HUGEPAGE and MADV_NOHUGEPAGE).
+enum class superpage_advice : std::uint8_t { none, wanted, unwanted };
+
 /// How an area behaves beside its protection and backing.
 struct area_flags {
-    bool shared = false;      ///< stores to a file page change the page itself, not a copy
+    bool shared = false;      ///< stores change the page itself, not a copy
     bool grows_up = false;    ///< may later be extended at its end (heaps, anonymous maps)
     bool grows_down = false;  ///< may later be extended at its start (stacks)
+    superpage_advice superpages = superpage_advice::none;
 
     friend constexpr bool operator==(const area_flags&, const area_flags&) = default;
 };
@@ -48,11 +52,15 @@ struct map_entry {
 
     friend constexpr bool operator==(const map_entry&, const map_entry&) = default;
 
+    /// The page of the file behind a page of the area; requires a file.
+    [[nodiscard]] constexpr std::uint64_t file_page(Page page) const noexcept {
+        return source.first_page + (page - pages.first).raw;
+    }
     /// The same area without its pages before `first`.
     [[nodiscard]] constexpr map_entry from(Page first) const noexcept {
         map_entry part = *this;
         part.pages = run_between(first, pages.end());
-        if (source.is_file()) part.source.first_page += (first - pages.first).raw;
+        if (source.is_file()) part.source.first_page = file_page(first);
         return part;
     }
     /// The same area without its pages from `end` on.

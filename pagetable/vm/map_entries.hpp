@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "../../allocator/config.hpp"
@@ -57,11 +58,30 @@ class map_entries {
         return next >= pages.end();
     }
 
-    /// Whether all that lies in the run has this protection already.
-    [[nodiscard]] bool allow(run<Page> pages, permissions allowed) const noexcept {
-        bool same = true;
-        for_each(pages, [&](const map_entry<Page>& part) { same = same && part.allowed == allowed; });
-        return same;
+    /// Whether `change(map_entry&)` would make a difference to a part of an entry in the run.
+    template <class Change>
+    [[nodiscard]] bool changes(run<Page> pages, Change&& change) const {
+        bool any = false;
+        for_each(pages, [&](const map_entry<Page>& part) {
+            map_entry<Page> changed = part;
+            change(changed);
+            any = any || changed != part;
+        });
+        return any;
+    }
+
+    /// The area that `page` joins if the entry above it grows down to it, merged with what then lies next to it.
+    /// Nothing where the page lies in an entry, or the next one above does not grow down.
+    [[nodiscard]] std::optional<map_entry<Page>> grown_down_to(Page page) const noexcept {
+        const std::size_t at = first_ending_after(page);
+        if (at == count_ || storage_[at].pages.first <= page) return std::nullopt;
+        map_entry<Page> grown = storage_[at];
+        if (!grown.flags.grows_down || grown.source.is_file()) return std::nullopt;
+        grown.pages = run_between(page, grown.pages.end());
+        if (at > 0 && mergeable(storage_[at - 1], grown)) {
+            grown.pages = run_between(storage_[at - 1].pages.first, grown.pages.end());
+        }
+        return grown;
     }
 
     /// Entries more after every area that reaches across an end of the run is cut there.
@@ -99,14 +119,28 @@ class map_entries {
         close(first, end);
     }
 
-    /// Gives the run another protection. Needs room for cuts(pages).
-    void protect(run<Page> pages, permissions allowed) noexcept {
+    /// Lets `change(map_entry&)` alter protection or flags of all that lies in the run. Needs room for cuts(pages).
+    template <class Change>
+    void change(run<Page> pages, Change&& change) noexcept {
         cut(pages.first);
         cut(pages.end());
         const std::size_t first = first_ending_after(pages.first);
         std::size_t end = first;
-        for (; end < count_ && storage_[end].pages.first < pages.end(); ++end) storage_[end].allowed = allowed;
+        for (; end < count_ && storage_[end].pages.first < pages.end(); ++end) change(storage_[end]);
         merge(first, end);
+    }
+
+    /// Makes true what grown_down_to() answered for this page.
+    void grow_down(Page page) noexcept {
+        const std::size_t at = first_ending_after(page);
+        storage_[at].pages = run_between(page, storage_[at].pages.end());
+        merge(at, at + 1);
+    }
+
+    /// Takes over all entries of another space; there must be none, and room for them.
+    void copy(const map_entries& other) noexcept {
+        LONGREACH_CHECK(count_ == 0 && room_for(other.count_), "map_entries.copy");
+        for (; count_ < other.count_; ++count_) storage_[count_] = other.storage_[count_];
     }
 
     [[nodiscard]] violation audit() const {

@@ -22,8 +22,9 @@
 //
 // A radix tree in the caller's memory, numbered by page of the address space, so that splitting and
 // merging areas moves nothing. A resident leaf's permissions are the most that any area may give it:
-// without `write` it is a file page that the first store has to copy. Its other attributes are what
-// the page table showed when the page was last taken out of it. The caller locks.
+// without `write` the first store copies it, or finds that nobody else holds it. Its other attributes are
+// what the page table showed when the page was last taken out of it. The page cache keeps the pages of its
+// files in one too. The caller locks.
 
 LONGREACH_NAMESPACE_BEGIN
 
@@ -75,6 +76,11 @@ class memory_object {
         table_balance balance{tree_, from, {to, from.count}};
         tree_.for_each(from, [&](const leaf_type& resident) { balance.move(resident); });
         return tree_.tables_to_split(edges) + balance.peak() <= pool_.free_tables().raw;
+    }
+
+    /// Whether an empty object has the memory for all that another one holds.
+    [[nodiscard]] bool room_to_copy(const memory_object& other) const noexcept {
+        return other.tree_.table_count() <= pool_.free_tables();
     }
 
     // ---- changes; the caller asked for room before ----

@@ -70,6 +70,38 @@ bool use_policies(arena memory, run<pfn> frames) {
            free_frames.free_frames() == frames.count;
 }
 
+/// Two processes that share memory after a fork, and a file: each sees its own stores, and nothing is left at the end.
+bool use_families(arena memory, run<pfn> frames) {
+    using policy_type = thp<vpn, pfn>;
+    using space = address_space<x86_64<4>, vpn, pfn, flat_memory<pfn>, policy_type>;
+    buddy free_frames(frames, memory.bytes(buddy::required_bytes(frames.count)));
+    policy_type policy(free_frames);
+    frame_references<pfn> references(frames, memory.bytes(frame_references<pfn>::required_bytes(frames.count)));
+    const flat_memory<pfn> tables(frames, memory.array<std::uint64_t>(frames.count.raw * words_per_frame));
+    const auto words = [&] {
+        return memory.array<std::uint64_t>(space::object_type::required_words(page_count{1024}, 8));
+    };
+    space::cache_type files({.first_space = 10}, policy, references, memory.array<cached_file>(2), words());
+    space parent({.number = 1}, tables, policy, memory.array<space::entry_type>(8), words(), {&references, &files});
+    space child({.number = 2}, tables, policy, memory.array<space::entry_type>(8), words(), {&references, &files});
+    program_break heap(parent, vpn{0x1000}, page_count{4096});
+    no_lock lock;
+    locked_space threads(child, lock);
+
+    const page_run text{vpn{0x400}, page_count{20}};
+    if (files.open(7, page_count{20}) != status::ok || heap.grow(page_count{1024}) != status::ok) return false;
+    if (parent.map(text, all_rights, backing::of_file(7, 0), {.shared = true}) != status::ok) return false;
+    if (parent.fault(heap.pages().first, access_kind::store).size != superpage_order) return false;
+    if (parent.fault(text.first, access_kind::fetch).kind != fault_kind::file_page) return false;
+    if (child.fork_of(parent) != status::ok) return false;
+    if (threads.fault(heap.pages().first, access_kind::store).kind != fault_kind::copy) return false;
+    if (parent.fault(heap.pages().first, access_kind::store).kind != fault_kind::reuse) return false;
+    if (parent.audit() || child.audit() || files.audit() || references.audit()) return false;
+    parent.exit();
+    child.exec(3);
+    return files.close(7) == status::ok && free_frames.free_frames() == frames.count;
+}
+
 /// A guest's page behind a host's: 4-level tables of 4 KiB pages make 24 references.
 bool use_two_dimensions(arena memory, run<pfn> frames) {
     buddy host_frames(frames, memory.bytes(buddy::required_bytes(frames.count)));
@@ -101,5 +133,6 @@ extern "C" int kernel_main(std::byte* memory, std::size_t bytes) {
     const run<pfn> frames{pfn{0x100}, frame_count};
     if (!use_policies(whole, frames)) return 1;
     if (!use_two_dimensions(whole, frames)) return 2;
+    if (!use_families(whole, frames)) return 3;
     return 0;
 }

@@ -25,7 +25,7 @@ struct modelled_frame {
     pfn frame{};
     vpn leaf{};          ///< first page of its leaf
     order size{};        ///< of its leaf
-    bool copied = true;  ///< false: a private file page that no store has reached
+    bool copied = true;  ///< false: the first store has to copy it, or to find that nobody else holds it
     bool cached = true;  ///< in the page table
     bool accessed = false;
     bool dirty = false;
@@ -35,7 +35,9 @@ using model_leaf = leaf<vpn, pfn>;
 
 class address_space_model {
   public:
-    explicit address_space_model(const space_options& options) : options_(options) {}
+    /// `cached_files`: pages of files come from a cache.
+    explicit address_space_model(const space_options& options, bool cached_files = false)
+        : options_(options), cached_files_(cached_files) {}
 
     // ---- areas ----
 
@@ -57,14 +59,10 @@ class address_space_model {
         mark_edges(pages);
     }
     void protect(page_run pages, permissions allowed) {
-        bool same = true;
-        for (std::uint64_t raw = pages.first.raw; raw < pages.end().raw; ++raw) {
-            same = same && areas_[raw].alone.allowed == allowed;
-        }
-        if (same) return;
-        demote(pages);
-        for (std::uint64_t raw = pages.first.raw; raw < pages.end().raw; ++raw) areas_[raw].alone.allowed = allowed;
-        mark_edges(pages);
+        alter(pages, [allowed](map_entry<vpn>& area) { area.allowed = allowed; });
+    }
+    void advise(page_run pages, superpage_advice advice) {
+        alter(pages, [advice](map_entry<vpn>& area) { area.flags.superpages = advice; });
     }
     void move(page_run from, page_run to) {
         const map_entry<vpn> area = areas_.at(from.first.raw).alone;
@@ -104,14 +102,61 @@ class address_space_model {
         erase(frames_, pages);
     }
 
+    /// Gives up every page of the file from `first` on.
+    void forget_file(std::uint32_t file, std::uint64_t first) {
+        for (const auto& [raw, page] : areas_) {
+            const backing& source = page.alone.source;
+            if (source.is_file() && source.file == file && source.first_page >= first) frames_.erase(raw);
+        }
+    }
+    /// The area that a fault on `page` would extend, without the page.
+    [[nodiscard]] std::optional<map_entry<vpn>> area_above(vpn page) const {
+        const auto next = areas_.upper_bound(page.raw);
+        if (options_.stack_limit.raw == 0 || areas_.count(page.raw) != 0 || next == areas_.end()) return std::nullopt;
+        const map_entry<vpn> above = *entry_around(vpn{next->first});
+        if (!above.flags.grows_down || above.source.is_file()) return std::nullopt;
+        if (above.pages.end() - page > options_.stack_limit) return std::nullopt;
+        return above;
+    }
+    /// Makes `page` the first one of the area above it.
+    void extend(vpn page, map_entry<vpn> above) {
+        ++counters_.extensions;
+        const vpn was = above.pages.first;
+        cuts_.erase(cuts_.lower_bound(page.raw), cuts_.upper_bound(was.raw));
+        cuts_.insert(page.raw);
+        for (vpn next = page; next < was; next += page_count{1}) {
+            above.pages = {next, page_count{1}};
+            areas_[next.raw] = {above};
+        }
+    }
+    /// Becomes a child of the other one, whose private pages wait to be copied from now on, as do its own.
+    void fork_of(address_space_model& parent) {
+        for (auto& [raw, one] : parent.frames_) {
+            one.copied = one.copied && parent.areas_.at(raw).alone.flags.shared;
+        }
+        areas_ = parent.areas_;
+        cuts_ = parent.cuts_;
+        frames_ = parent.frames_;
+        for (auto& [raw, one] : frames_) one.cached = one.accessed = one.dirty = false;
+    }
+
     // ---- pages ----
+
+    /// Whether advice and options let the page's area take 2 MiB.
+    [[nodiscard]] bool takes_superpages(vpn page) const {
+        const map_entry<vpn>& area = areas_.at(page.raw).alone;
+        if (area.source.is_file() || options_.superpages == superpage_use::never) return false;
+        const superpage_advice wanted = area.flags.superpages;
+        return options_.superpages == superpage_use::advised ? wanted == superpage_advice::wanted
+                                                             : wanted != superpage_advice::unwanted;
+    }
 
     /// Whether a first touch of the page should take 2 MiB, if the policy has a block.
     [[nodiscard]] bool wants_superpage(vpn page) const {
         const page_run region{align_down(page, superpage_order), superpage_order.pages()};
         const auto next = frames_.lower_bound(region.first.raw);
-        if (!options_.superpages || (next != frames_.end() && next->first < region.end().raw)) return false;
-        if (areas_.at(page.raw).alone.source.is_file() || !covers(region)) return false;
+        if (!takes_superpages(page) || (next != frames_.end() && next->first < region.end().raw)) return false;
+        if (!covers(region)) return false;
         for (vpn inner = region.first + page_count{1}; inner < region.end(); inner += page_count{1}) {
             if (!continues(inner)) return false;
         }
@@ -130,9 +175,32 @@ class address_space_model {
             frames_[leaf.raw + i] = one;
         }
     }
-    void copy(vpn page, pfn frame) {
+    /// Maps a page that the file cache holds.
+    void map_file(vpn page, pfn frame) {
+        ++counters_.file_pages;
+        modelled_frame one;
+        one.frame = frame;
+        one.leaf = page;
+        one.copied = areas_.at(page.raw).alone.flags.shared;
+        frames_[page.raw] = one;
+    }
+    /// Gives 2^size pages from `first` on frames of their own.
+    void copy(vpn first, order size, pfn frame) {
         ++counters_.copies;
-        frames_[page.raw] = {frame, page, base_order};
+        if (size == base_order) split(first);
+        for (std::uint64_t i = 0; i < size.pages().raw; ++i) {
+            frames_[first.raw + i] = {frame + page_count{i}, first, size};
+        }
+    }
+    /// Lets 2^size pages from `first` on be stored to where they are.
+    void reuse(vpn first, order size) {
+        ++counters_.reuses;
+        if (size == base_order) split(first);
+        for (std::uint64_t i = 0; i < size.pages().raw; ++i) {
+            modelled_frame& one = frames_.at(first.raw + i);
+            one.copied = true;
+            one.cached = true;
+        }
     }
     void refill(vpn page) {
         ++counters_.refills;
@@ -161,12 +229,17 @@ class address_space_model {
     /// All entries, found by asking for each page whether it continues the one before it.
     [[nodiscard]] std::vector<map_entry<vpn>> entries() const {
         std::vector<map_entry<vpn>> result;
+        const map_entry<vpn>* below = nullptr;
+        auto cut = cuts_.begin();
         for (const auto& [raw, page] : areas_) {
-            if (!result.empty() && result.back().pages.end() == vpn{raw} && continues(vpn{raw})) {
+            while (cut != cuts_.end() && *cut < raw) ++cut;
+            const bool uncut = cut == cuts_.end() || *cut != raw;
+            if (below != nullptr && below->pages.end() == vpn{raw} && (uncut || mergeable(*below, page.alone))) {
                 result.back().pages.count += page_count{1};
             } else {
                 result.push_back(page.alone);
             }
+            below = &page.alone;
         }
         return result;
     }
@@ -208,7 +281,9 @@ class address_space_model {
     [[nodiscard]] const std::map<std::uint64_t, modelled_page>& areas() const { return areas_; }
     [[nodiscard]] const std::map<std::uint64_t, modelled_frame>& frames() const { return frames_; }
     std::map<std::uint64_t, modelled_frame>& frames() { return frames_; }
+    [[nodiscard]] bool cached_files() const { return cached_files_; }
     [[nodiscard]] const fault_counters& counters() const { return counters_; }
+    void count_refill() { ++counters_.refills; }
 
   private:
     template <class Map>
@@ -220,15 +295,32 @@ class address_space_model {
     void demote(page_run pages) {
         for (const vpn edge : {pages.first, pages.end()}) {
             const auto found = frames_.find(edge.raw);
-            if (found == frames_.end() || found->second.leaf == edge) continue;
-            const modelled_frame whole = found->second;
-            ++counters_.demotions;
-            for (std::uint64_t i = 0; i < whole.size.pages().raw; ++i) {
-                modelled_frame& one = frames_[whole.leaf.raw + i];
-                one.leaf = whole.leaf + page_count{i};
-                one.size = base_order;
-            }
+            if (found != frames_.end() && found->second.leaf != edge) split(edge);
         }
+    }
+    /// Splits the superpage that holds the page, if one does.
+    void split(vpn page) {
+        const modelled_frame whole = frames_.at(page.raw);
+        if (whole.size == base_order) return;
+        ++counters_.demotions;
+        for (std::uint64_t i = 0; i < whole.size.pages().raw; ++i) {
+            modelled_frame& one = frames_[whole.leaf.raw + i];
+            one.leaf = whole.leaf + page_count{i};
+            one.size = base_order;
+        }
+    }
+    template <class Change>
+    void alter(page_run pages, Change change) {
+        bool same = true;
+        for (std::uint64_t raw = pages.first.raw; raw < pages.end().raw; ++raw) {
+            map_entry<vpn> changed = areas_[raw].alone;
+            change(changed);
+            same = same && areas_[raw].alone == changed;
+        }
+        if (same) return;
+        demote(pages);
+        for (std::uint64_t raw = pages.first.raw; raw < pages.end().raw; ++raw) change(areas_[raw].alone);
+        mark_edges(pages);
     }
     /// Areas that do not merge stay cut where an operation cut them.
     void mark_edges(page_run pages) {
@@ -243,6 +335,7 @@ class address_space_model {
     }
 
     space_options options_;
+    bool cached_files_;
     std::map<std::uint64_t, modelled_page> areas_;
     std::map<std::uint64_t, modelled_frame> frames_;
     std::set<std::uint64_t> cuts_;
