@@ -35,11 +35,12 @@ struct contiguity_view {
 };
 
 /// The map's two lines and an empty one; the first names nothing where no run is shown.
-template <class Frame>
-[[nodiscard]] std::string contiguity_text(basic_contiguity_map<Frame>& clusters, std::uint32_t node,
-                                          std::string_view zone, contiguity_view view = {}) {
+/// `clusters` is a basic_contiguity_map, or anything else that hands its runs to a visitor and has a rover.
+template <class Clusters>
+[[nodiscard]] std::string contiguity_text(Clusters&& clusters, std::uint32_t node, std::string_view zone,
+                                          contiguity_view view = {}) {
     std::string text = absl::StrFormat("Node %d, zone %8s ", node, zone);
-    clusters.for_each([&](run<Frame> shown) {
+    clusters.for_each([&](auto shown) {
         if (view.whole_units) {
             shown = run_between(align_up(shown.first, contiguity_unit), align_down(shown.end(), contiguity_unit));
         }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#ifndef LONGREACH_WORKLOADS_CASES_CASE_CENSUS_HPP
+#define LONGREACH_WORKLOADS_CASES_CASE_CENSUS_HPP
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "../../allocator/config.hpp"
+#include "../../allocator/frame_run.hpp"
+#include "../../allocator/units.hpp"
+#include "../census.hpp"
+#include "recorded_case.hpp"
+
+// How contiguous the areas of a recorded process are, in the record and after a replay.
+
+LONGREACH_NAMESPACE_BEGIN
+
+/// Counts the mapped pages that lie in the areas; both are in rising order, a run does not reach across areas.
+[[nodiscard]] inline census census_of_areas(const std::vector<page_run>& areas,
+                                            const std::vector<mapping<vpn, pfn>>& mapped,
+                                            std::uint64_t superpages = 0) {
+    run_counter count;
+    for (const page_run& area : areas) {
+        count.next_entry();
+        auto next = std::partition_point(mapped.begin(), mapped.end(),
+                                         [&](const mapping<vpn, pfn>& m) { return m.pages.end() <= area.first; });
+        for (; next != mapped.end() && next->pages.first < area.end(); ++next) {
+            const page_run part = intersection(next->pages, area);
+            count.add(part.first.raw, next->offset().apply(part.first).raw, part.count.raw);
+        }
+    }
+    return take_census(std::move(count.runs), std::move(count.stretches), superpages);
+}
+
+/// What the record holds of a process at the end; nothing where it holds nothing.
+[[nodiscard]] inline std::optional<census> recorded_census(const case_process& process) {
+    if (process.after.empty()) return std::nullopt;
+    return census_of_areas(process.counted, process.after);
+}
+
+LONGREACH_NAMESPACE_END
+
+#endif
