@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: MIT
 // Millions of random requests to every allocator that is to be exact: by one thread under several CPU numbers, and by
-// threads at a time. One line each; exit code 0 where nothing was wrong, 1 where something was, 2 for bad usage, 130
-// where Ctrl-C ended it before that (what was done until then is printed).
+// threads at a time. One line each, also after Ctrl-C of what was done until then; exit codes as in
+// stress_progress.hpp.
 
 #include <absl/flags/flag.h>
 #include <absl/flags/parse.h>
 #include <absl/flags/usage.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <longreach/workloads/random.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "../bench/longreach_zones.hpp"
 #include "../tests/model/zone_interface_trial.hpp"
 #include "../tests/model/zone_threads_trial.hpp"
+#include "stress_progress.hpp"
 
 ABSL_FLAG(std::uint64_t, operations, 10'000'000, "requests to each allocator, and again by threads");
 ABSL_FLAG(std::vector<std::string>, zone, {}, "the allocators, by name; all but the baselines by default");
@@ -34,8 +30,6 @@ namespace longreach {
 namespace {
 
 using model::zone_findings;
-
-volatile std::sig_atomic_t interrupted = 0;
 
 constexpr unsigned threads_at_a_time = 2;
 constexpr std::uint64_t operations_of_a_case = 20'000;
@@ -70,42 +64,14 @@ zone_findings case_by_threads(const longreach_zone_interface& table, std::uint64
     return trial.findings();
 }
 
-/// How far it is, on stderr where that is a terminal.
-class progress {
-  public:
-    progress(std::string_view name, unsigned threads, std::uint64_t all)
-        : name_(name), threads_(threads), all_(all), shown_(isatty(STDERR_FILENO) == 1) {}
-    void show(std::uint64_t done) const {
-        if (!shown_) return;
-        absl::FPrintF(stderr, "\r%-24s %u %s  %3u %%", name_, threads_, threads_ == 1 ? "thread" : "threads",
-                      std::min<std::uint64_t>(done * 100 / all_, 100));
-        std::fflush(stderr);
-    }
-    void clear() const {
-        if (shown_) absl::FPrintF(stderr, "\r%*s\r", 60, "");
-    }
-
-  private:
-    std::string_view name_;
-    unsigned threads_;
-    std::uint64_t all_;
-    bool shown_;
-};
-
-struct settings {
-    std::uint64_t operations;
-    std::uint64_t seed;
-    std::uint64_t audit_every;
-};
-
 /// All cases of one allocator, until something is wrong; prints its line.
-bool stress(const longreach_zone_interface& table, unsigned threads, const settings& wanted) {
-    const auto since = std::chrono::steady_clock::now();
-    const progress bar(table.name, threads, wanted.operations);
+bool stress(const longreach_zone_interface& table, unsigned threads, const stress_settings& wanted) {
+    const stress_progress bar(absl::StrFormat("%-24s %u %s", table.name, threads, threads == 1 ? "thread" : "threads"),
+                              wanted.operations);
     zone_findings all;
-    std::uint64_t number = wanted.seed << 32;
+    std::uint64_t number = wanted.first_case();
     std::uint64_t failed = 0;
-    for (; all.operations < wanted.operations && all.good() && interrupted == 0; ++number) {
+    for (; all.operations < wanted.operations && all.good() && !interrupted(); ++number) {
         bar.show(all.operations);
         const std::uint64_t most = std::min(operations_of_a_case, wanted.operations);
         all += threads == 1 ? case_by_turns(table, number, most, wanted.audit_every)
@@ -113,10 +79,9 @@ bool stress(const longreach_zone_interface& table, unsigned threads, const setti
         failed = number;
     }
     bar.clear();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
     absl::PrintF("%-24s %7u %12u %10u %9u %11u %13u %8u %11u %10u %-16s %7.1f\n", table.name, threads, all.operations,
                  all.audits, all.overlaps, all.misaligned, all.out_of_range, all.refused, all.refused_at,
-                 all.refused_meanwhile, all.broken.empty() ? "good" : all.broken, seconds);
+                 all.refused_meanwhile, all.broken.empty() ? "good" : all.broken, bar.seconds());
     if (!all.good()) absl::PrintF("  in the case %u of seed %u\n", failed & 0xffffffff, wanted.seed);
     std::fflush(stdout);
     return all.good();
@@ -136,30 +101,27 @@ std::vector<const longreach_zone_interface*> chosen_zones(const std::vector<std:
 }
 
 int run_program() {
-    const settings wanted{absl::GetFlag(FLAGS_operations), absl::GetFlag(FLAGS_seed), absl::GetFlag(FLAGS_audit_every)};
-    if (wanted.operations == 0 || wanted.audit_every == 0 || wanted.seed == 0 || wanted.seed >> 31 != 0) {
-        std::fputs("zone_stress: --operations and --audit_every are at least 1, --seed is 1 to 2147483647\n", stderr);
+    const stress_settings wanted{absl::GetFlag(FLAGS_operations), absl::GetFlag(FLAGS_seed),
+                                 absl::GetFlag(FLAGS_audit_every)};
+    if (!wanted.good()) {
+        std::fprintf(stderr, "zone_stress: %s\n", stress_usage);
         return 2;
     }
     const auto zones = chosen_zones(absl::GetFlag(FLAGS_zone));
     if (zones.empty()) return 2;
-    std::signal(SIGINT, [](int) { interrupted = 1; });
 
     absl::PrintF("zones of 1024 to 8192 frames; an audit after every %s of one thread, and whenever threads join\n",
-                 wanted.audit_every == 1 ? "operation" : absl::StrFormat("%u operations", wanted.audit_every));
+                 wanted.audits());
     absl::PrintF("%-24s %7s %12s %10s %9s %11s %13s %8s %11s %10s %-16s %7s\n", "allocator", "threads", "operations",
                  "audits", "overlaps", "misaligned", "out_of_range", "refused", "refused_at", "meanwhile", "audit",
                  "seconds");
     bool good = true;
     for (const longreach_zone_interface* const table : zones) {
         for (const unsigned threads : {1U, threads_at_a_time}) {
-            if (interrupted == 0 && threads <= table->cpus) good = stress(*table, threads, wanted) && good;
+            if (!interrupted() && threads <= table->cpus) good = stress(*table, threads, wanted) && good;
         }
     }
-    if (!good) return 1;
-    if (interrupted == 0) return 0;
-    std::fputs("zone_stress: interrupted\n", stderr);
-    return 130;
+    return stress_outcome("zone_stress", good);
 }
 
 }  // namespace
@@ -170,14 +132,6 @@ int main(int argc, char** argv) {
         "random requests to every allocator, and what they got wrong\n\n"
         "refused and refused_at count false refusals: of an order of which a block was free, and of exact requests for "
         "free frames; meanwhile counts the former where other threads called at the same time, and is no error.");
-    if (absl::ParseCommandLine(argc, argv).size() != 1) {
-        std::fputs("zone_stress: expected flags only; --help lists them\n", stderr);
-        return 2;
-    }
-    try {
-        return longreach::run_program();
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "zone_stress: %s\n", error.what());
-        return 2;
-    }
+    const auto positional = static_cast<int>(absl::ParseCommandLine(argc, argv).size());
+    return longreach::run_stress("zone_stress", positional, longreach::run_program);
 }

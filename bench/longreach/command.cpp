@@ -33,6 +33,10 @@ std::string unknown_flag(const command& of, std::string_view name) {
 std::string read_flags(const command& of, std::span<char* const> arguments) {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string_view argument = arguments[i];
+        if (argument.substr(0, 1) != "-" && of.operand != nullptr && of.operand->empty() && !argument.empty()) {
+            *of.operand = std::string(argument);
+            continue;
+        }
         if (argument.substr(0, 2) != "--" || argument.size() == 2) {
             return absl::StrCat("longreach ", std::string(of.name), ": unexpected argument ", in_quotes(argument),
                                 "; flags have the form --name=value");

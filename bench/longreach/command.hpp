@@ -18,20 +18,22 @@ enum exit_code : int { exit_good = 0, exit_failed = 1, exit_bad_input = 2 };
 
 struct command {
     std::string_view name;
-    std::string_view summary;  ///< one line, for the list of subcommands
-    std::string_view help;     ///< what it does, with an example; the flags follow
-    std::string_view source;   ///< file name of the source that defines its flags, e.g. "compare.cpp"
-    int (*run)();              ///< after the flags were read; returns an exit_code
+    std::string_view summary;        ///< one line, for the list of subcommands
+    std::string_view help;           ///< what it does, with an example; the flags follow
+    std::string_view source;         ///< file name of the source that defines its flags, e.g. "compare.cpp"
+    int (*run)();                    ///< after the flags were read; returns an exit_code
+    std::string* operand = nullptr;  ///< takes the one argument that is no flag; null where the command has none
 };
 
 extern const command compare_command;
 extern const command inspect_command;
+extern const command replay_command;
 
 /// Every subcommand, in the order in which help lists them.
 [[nodiscard]] std::span<const command* const> commands();
 
-/// Reads `--name=value`, `--name value` and `--switch` arguments into the flags of a subcommand. Answers what is wrong
-/// in one line, or nothing.
+/// Reads `--name=value`, `--name value` and `--switch` arguments into the flags of a subcommand, and its operand.
+/// Answers what is wrong in one line, or nothing.
 [[nodiscard]] std::string read_flags(const command& of, std::span<char* const> arguments);
 
 /// The help text of a subcommand with all its flags and defaults.

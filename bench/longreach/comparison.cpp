@@ -4,7 +4,6 @@
 #include <absl/status/statusor.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -18,6 +17,8 @@
 #include <vector>
 
 #include <longreach/workloads/input_error.hpp>
+
+#include "progress_bar.hpp"
 
 namespace longreach {
 
@@ -47,30 +48,6 @@ std::string describe(const comparison_row& row) {
                         std::string(to_string(row.wanted.mode)), " hog ", row.wanted.hog_percent, " seed ",
                         row.wanted.seed);
 }
-
-/// A bar on stderr where that is a terminal, nothing elsewhere.
-class progress_bar {
-  public:
-    explicit progress_bar(std::size_t steps) : steps_(steps), shown_(isatty(STDERR_FILENO) == 1) {}
-    progress_bar(const progress_bar&) = delete;
-    progress_bar& operator=(const progress_bar&) = delete;
-    ~progress_bar() { clear(); }
-
-    void show(std::size_t done) const {
-        if (!shown_) return;
-        constexpr std::size_t width = 40;
-        const std::size_t filled = done * width / steps_;
-        std::fprintf(stderr, "\r[%s%s] %zu of %zu", std::string(filled, '#').c_str(),
-                     std::string(width - filled, '.').c_str(), done, steps_);
-    }
-    void clear() const {
-        if (shown_) std::fprintf(stderr, "\r%*s\r", 72, "");
-    }
-
-  private:
-    std::size_t steps_;
-    bool shown_;
-};
 
 /// Hands out the combinations to threads and takes back what they found, in order.
 class worker_pool {

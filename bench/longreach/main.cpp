@@ -15,7 +15,7 @@
 namespace longreach {
 
 std::span<const command* const> commands() {
-    static constexpr std::array<const command*, 2> all{&compare_command, &inspect_command};
+    static constexpr std::array<const command*, 3> all{&compare_command, &inspect_command, &replay_command};
     return all;
 }
 
@@ -23,9 +23,9 @@ namespace {
 
 std::string overview() {
     std::string result =
-        "longreach compares allocation policies and address translation on the memory behaviour of real programs, and "
-        "says how\n"
-        "contiguous free memory is.\n\n"
+        "longreach compares allocation policies and address translation on the memory behaviour of real programs, "
+        "replays\n"
+        "recorded boots of the original CA-paging kernel, and says how contiguous free memory is.\n\n"
         "Usage: longreach COMMAND [--flag=value ...]\n\nCommands:\n";
     for (const command* const each : commands()) {
         absl::StrAppend(&result, "  ", std::string(each->name), "  ", std::string(each->summary), "\n");

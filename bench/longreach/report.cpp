@@ -14,6 +14,7 @@ namespace longreach {
 namespace {
 
 std::string csv_cell(const report_field& field) {
+    if (std::holds_alternative<std::nullptr_t>(field.value)) return {};
     const auto* const found = std::get_if<std::string>(&field.value);
     if (found == nullptr)
         return std::visit([](const auto& value) { return nlohmann::json(value).dump(); }, field.value);

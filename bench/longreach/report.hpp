@@ -44,10 +44,11 @@ template <class Choice, std::size_t Count>
 /// What --format says.
 [[nodiscard]] absl::Status read_format(report_format& into);
 
-/// A named value of a result. Names are stable and described in bench/README.md.
+/// A named value of a result, or nothing (JSON's null, an empty cell of CSV). Names are stable and described in
+/// bench/README.md.
 struct report_field {
     const char* name;
-    std::variant<std::string, std::int64_t, std::uint64_t, double> value;
+    std::variant<std::string, std::int64_t, std::uint64_t, double, std::nullptr_t> value;
 };
 
 /// Prints results at once: JSON, one object per line, or CSV, with the names in the first line.
