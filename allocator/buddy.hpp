@@ -188,8 +188,9 @@ class basic_buddy {
     /// columns of /proc/buddyinfo, here up to max_order. O(children).
     [[nodiscard]] std::array<std::uint64_t, max_order.raw + 1> count_blocks() const noexcept;
 
-    /// The highest place in a managed run where a child has a free block of 2^o frames (o is 9 at most), reserved or
-    /// not: in that child the smallest such block. Nothing where the run has none. O(run / 64).
+    /// The lowest and the highest free block of 2^o frames in a managed run (o is 9 at most), reserved or not; nothing
+    /// where the run has none. O(run / 64), and O(512) in children that have as many free frames.
+    [[nodiscard]] std::optional<Frame> find_first_free(run<Frame> frames, order o) const noexcept;
     [[nodiscard]] std::optional<Frame> find_last_free(run<Frame> frames, order o) const noexcept;
 
     // What a contiguity map reads. Children are numbered from 0; child 0 begins at base().

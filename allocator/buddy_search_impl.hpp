@@ -140,26 +140,25 @@ std::optional<Frame> basic_buddy<Frame>::find_reserved(order o) const noexcept {
 }
 
 template <class Frame>
+std::optional<Frame> basic_buddy<Frame>::find_first_free(run<Frame> frames, order o) const noexcept {
+    LONGREACH_CHECK(managed_.contains(frames), "buddy.foreign_frame");
+    LONGREACH_CHECK(o.raw <= child_order, "buddy.order");
+    for (Frame f = align_up(frames.first, o); frames.contains(run<Frame>{f, o.pages()});) {
+        if (is_free_inside(f, o)) return f;
+        const bool hopeless = lower_.header(child_of(f)).free < o.pages().raw;
+        f = hopeless ? frame_at(child_of(f) + 1, 0) : f + o.pages();
+    }
+    return {};
+}
+
+template <class Frame>
 std::optional<Frame> basic_buddy<Frame>::find_last_free(run<Frame> frames, order o) const noexcept {
     LONGREACH_CHECK(managed_.contains(frames), "buddy.foreign_frame");
     LONGREACH_CHECK(o.raw <= child_order, "buddy.order");
-    for (Frame end = frames.end(); end > frames.first;) {
-        const std::uint64_t child = child_of(end - page_count{1});
-        const Frame begin = frame_at(child, 0);
-        const run<Frame> here = run_between(begin > frames.first ? begin : frames.first, end);
-        end = here.first;
-        if (lower_.header(child).free < o.pages().raw || here.count < o.pages()) continue;
-        if (o.raw == child_order) return begin;
-        child_words words = lower_.words(child);
-        const unsigned first = position_of(here.first);
-        for (unsigned i = 0; i < words.size(); ++i) {
-            words[i] &= word_mask(i, first, first + static_cast<unsigned>(here.count.raw));
-        }
-        if (count_free(words) == child_frames) return begin;
-        for (unsigned k = o.raw; k < child_order; ++k) {
-            const unsigned position = find_maximal_block(words, k);
-            if (position != child_frames) return frame_at(child, position);
-        }
+    for (Frame end = align_down(frames.end(), o); end >= frames.first + o.pages();) {
+        const Frame f = end - o.pages();
+        if (is_free_inside(f, o)) return f;
+        end = lower_.header(child_of(f)).free < o.pages().raw ? frame_at(child_of(f), 0) : f;
     }
     return {};
 }

@@ -141,7 +141,7 @@ class ca_paging {
     }
     void drop_piece(std::size_t i) noexcept;
     [[nodiscard]] std::optional<Frame> find_lent(order size) const noexcept;
-    void cut(std::uint32_t space, run<Page> pages, bool still_mapped = false) noexcept;
+    void cut(std::uint32_t space, run<Page> pages, run<Page> mapped = {}) noexcept;
     void make_room() noexcept;
 
     /// Frames to leave unused at the start of a cluster so that page and frame are equal modulo `modulus`.

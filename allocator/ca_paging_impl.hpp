@@ -61,7 +61,7 @@ std::uint64_t ca_paging<Page, Frame>::allocate_missed(placement_request<Page> re
     if (placed) {
         ++counters_.target_refusals;
         gap = lost_part(pieces_[i], request, mapped);
-        cut(request.space, gap, mapped.first_mapped(block) != block.end());  // a page that is copied
+        cut(request.space, gap, mapped.first_mapped(block) != block.end() ? block : run<Page>{});  // copied
     } else {
         cut(request.space, block);  // pieces that end inside it hold none of its pages
         gap = gap_around(request, mapped);
@@ -142,16 +142,21 @@ std::optional<Frame> ca_paging<Page, Frame>::allocate_anywhere(order size) noexc
     return lent;
 }
 
-/// The last free block of the piece that gave none for the longest time among those that have one. O(pieces), and
+/// The free block of the piece that gave none for the longest time among those that have one: the block that its pages
+/// will want last, at the end or, where its room for growth lies below, at the start. O(pieces), and
 /// O(frames / 64) for every piece that was used earlier than those looked at before it.
 template <class Page, class Frame>
 std::optional<Frame> ca_paging<Page, Frame>::find_lent(order size) const noexcept {
+    if (size > superpage_order) return {};  // no piece promises larger blocks as such
     std::optional<Frame> best;
     std::uint64_t used = 0;
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
         const piece_type& p = pieces_[i];
         if (best && p.used >= used) continue;
-        if (const std::optional<Frame> f = frames_.find_last_free(p.where.frames(), size)) {
+        const run<Frame> all = p.where.frames();
+        const std::optional<Frame> f =
+            p.room_below ? frames_.find_first_free(all, size) : frames_.find_last_free(all, size);
+        if (f) {
             best = f;
             used = p.used;
         }
@@ -196,7 +201,7 @@ void ca_paging<Page, Frame>::move(std::uint32_t space, run<Page> pages, Page to)
         const std::uint64_t used = used_in(moved.frames());
         const std::uint64_t taken = used < pieces_[i].taken ? used : pieces_[i].taken;
         const bool room_below = pieces_[i].room_below;
-        cut(space, part, true);
+        cut(space, part, part);
         if (shift.raw % superpage_order.pages().raw == 0) add_piece(space, moved, taken, room_below);
     }
 }
@@ -227,12 +232,12 @@ void ca_paging<Page, Frame>::make_room() noexcept {
     drop_piece(victim);
 }
 
-/// Takes pages out of the pieces that hold them and their frames out of the buddy's promises; whether they are
-/// `still_mapped` or hold none of the space's frames. Where a piece falls in two, its taken frames are first looked for
+/// Takes pages out of the pieces that hold them and their frames out of the buddy's promises; `mapped` are those of the
+/// pages that still have the frames of their place. Where a piece falls in two, its taken frames are first looked for
 /// on the side away from the room for growth, because lent ones are in that room; where there is no place in the table
 /// for both parts, the upper one is given up.
 template <class Page, class Frame>
-void ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, bool still_mapped) noexcept {
+void ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, run<Page> mapped) noexcept {
     if (pages.empty()) return;
     std::size_t i = pieces_.position(space, pages.first);
     while (pieces_.is_of(i, space) && pieces_[i].where.pages.first < pages.end()) {
@@ -245,7 +250,8 @@ void ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, bool stil
             rest -= share;
             return share;
         };
-        if (still_mapped) (void)share_of(intersection(whole.where.pages, pages));
+        const run<Page> held = intersection(whole.where.pages, mapped);
+        if (!held.empty()) (void)share_of(held);
         const Page first = whole.where.pages.first;
         const run<Page> sides[] = {run_between(first, pages.first), run_between(pages.end(), whole.where.pages.end())};
         std::uint64_t taken[2] = {};

@@ -69,12 +69,13 @@ class cursor {
         return {align_down(page_, size), size.pages()};
     }
 
-    /// The page behind the absent entries from here on, as far as this table goes; requires an absent entry.
-    [[nodiscard]] Page absent_end() const noexcept {
+    /// The page behind the absent entries from here on, as far as this table goes and not much beyond `limit`; requires
+    /// an absent entry.
+    [[nodiscard]] Page absent_end(Page limit) const noexcept {
         run<Page> absent = span();
         if (depth_ > Format::levels) return absent.end();
         const page_count each = absent.count;
-        for (unsigned next = index() + 1; next < 1U << Format::index_bits; ++next) {
+        for (unsigned next = index() + 1; next < 1U << Format::index_bits && absent.end() < limit; ++next) {
             if (Format::is_present(memory_->read(path_[depth_ - 1], next))) break;
             absent.count += each;
         }

@@ -342,7 +342,7 @@ class table {
             place.seek(next);
             const bool found = place.at_leaf();
             if (found) visit(place);
-            next = found ? place.span().end() : place.absent_end();
+            next = found ? place.span().end() : place.absent_end(pages.end());
         }
     }
 

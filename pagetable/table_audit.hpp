@@ -36,8 +36,9 @@ void visit_tables(const Memory& memory, std::uint64_t root_entry, Visit&& visit)
                 next[level - 1] = 0;
             }
         }
-        for (entry = 0; !Format::is_present(entry); ++level) {  // absent entries are passed over in one go
+        for (;; ++level) {  // absent entries are passed over in one go
             if (level > Format::levels) return;
+            entry = 0;
             unsigned index = next[level - 1];
             while (index < 1U << Format::index_bits && !Format::is_present(entry)) {
                 entry = memory.read(path[level - 1], index++);

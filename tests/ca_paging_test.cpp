@@ -514,7 +514,7 @@ TEST(ca_paging, a_lent_frame_in_use_stays_with_its_borrower_and_only_its_page_go
     ASSERT_TRUE(got);
     EXPECT_NE(*got, lent);
     EXPECT_FALSE(m.frames.is_free(lent, base_order));
-    EXPECT_EQ(m.touch(area_of(2048, 1024), page.raw - 1), lent - page_count{1});
+    EXPECT_EQ(m.touch(area_of(2048, 1024), page.raw - 2), lent - page_count{2});
 }
 
 TEST(ca_paging, growth_that_hits_a_wall_continues_in_the_longest_run) {
@@ -811,6 +811,58 @@ TEST(ca_paging, audit_finds_a_promise_that_no_piece_accounts_for_I4) {
     two_pieces m;
     m.frames.reserve({pfn{7000}, page_count{1}});
     EXPECT_EQ(m.policy.audit().label, std::string_view("ca_paging.I4"));
+}
+
+/// Takes what is promised to nobody.
+void use_up_the_rest(machine& m) {
+    while (m.frames.allocate_unreserved(base_order)) {
+    }
+}
+
+TEST(ca_paging, a_piece_lends_what_its_pages_will_want_last) {
+    for (const std::uint64_t count : {std::uint64_t{400}, std::uint64_t{1024}}) {
+        machine m(2048);
+        const area a = area_of(0, count);
+        for (std::uint64_t page = 0; page < count / 2 + 1; ++page) ASSERT_TRUE(m.touch(a, page));
+        const frame_run all = m.piece_of(0).where.frames();
+        use_up_the_rest(m);
+        for (std::uint64_t n = 1; n <= 6; ++n) EXPECT_EQ(m.policy.allocate_table(), all.end() - page_count{n});
+        for (std::uint64_t page = count / 2 + 1; page < count / 2 + 21; ++page) ASSERT_TRUE(m.touch(a, page));
+        EXPECT_EQ(m.runs(), 1U);
+    }
+}
+
+TEST(ca_paging, a_stack_lends_from_its_room_below_and_grows_on_in_one_run) {
+    machine m(2048);
+    area stack = area_of(99900, 100);
+    stack.grows_down = true;
+    for (std::uint64_t page = 99999; page >= 99950; --page) ASSERT_TRUE(m.touch(stack, page));
+    const pfn lowest = m.piece_of(99999).where.frame;
+    use_up_the_rest(m);
+    EXPECT_EQ(m.policy.allocate_table(), lowest);
+    for (std::uint64_t page = 99949; page >= 99930; --page) ASSERT_TRUE(m.touch(stack, page));
+    EXPECT_EQ(m.runs(), 1U);
+}
+
+TEST(ca_paging, copying_one_page_leaves_the_pages_before_it_counted) {
+    machine m(2048);
+    const area a = area_of(0, 1024);
+    for (std::uint64_t page = 0; page < 10; ++page) ASSERT_TRUE(m.touch(a, page));
+    const frame_run all = m.piece_of(0).where.frames();
+    use_up_the_rest(m);
+    std::optional<pfn> outside;
+    while (const std::optional<pfn> lent = m.policy.allocate_table()) outside = lent;
+    ASSERT_TRUE(outside && all.contains(*outside));
+    m.policy.free_table(all.end() - page_count{1});
+    ASSERT_TRUE(m.touch(a, 9)) << "a copy, to the only frame that is left";
+    EXPECT_EQ(m.piece_of(0).taken, 9U);
+}
+
+TEST(ca_paging, blocks_larger_than_a_superpage_are_had_from_promised_memory_too) {
+    machine m(4096);
+    ASSERT_TRUE(m.touch(area_of(0, 4096), 0));
+    EXPECT_EQ(m.frames.unreserved_frames(), page_count{0});
+    EXPECT_TRUE(m.policy.allocate_anywhere(order{10}).has_value());
 }
 
 }  // namespace

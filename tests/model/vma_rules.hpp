@@ -39,7 +39,14 @@ class buddy_rules {
     [[nodiscard]] Policy& policy() { return policy_; }
     [[nodiscard]] const Policy& policy() const { return policy_; }
     [[nodiscard]] placement_counters counters() const { return policy_.counters(); }
-    [[nodiscard]] std::optional<pfn> allocate_ordinary(order size) { return memory_.frames.allocate(size); }
+    /// As a neighbour without a policy asks: what is promised is lent last.
+    [[nodiscard]] std::optional<pfn> allocate_ordinary(order size) {
+        if constexpr (places) {
+            return policy_.allocate_anywhere(size);
+        } else {
+            return memory_.frames.allocate(size);
+        }
+    }
     void free_ordinary(pfn block, order size) { memory_.frames.free(block, size); }
     [[nodiscard]] page_count free_frames() const { return memory_.frames.free_frames(); }
     [[nodiscard]] bool is_free(pfn frame) const { return memory_.frames.is_free(frame, base_order); }

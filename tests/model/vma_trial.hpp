@@ -21,7 +21,7 @@
 // The life of several processes on one small memory, at random, and what must hold after every step of it. It knows no
 // pages of its own: see address_space_trial.hpp for a model of each; here millions of steps are to be checked.
 //
-// Invariants, numbered as a study of the original kernel numbers them, and who checks which (B: buddy and its map, A:
+// Invariants, numbered as in the tests of the original kernel's model, and who checks which (B: buddy and its map, A:
 // the original's zone and map, C: ca_paging, V: this trial, which says vma.I9 and so on):
 // * I1 I2 I3 I29: clusters are what is free, maximal, sorted, disjoint, in the zone. B contiguity_map.I1 I2 and
 //   cluster_bins.I1-I3 recount them from the frames' bits; A artifact_zone.I1, artifact_map.I2 I3.
@@ -41,7 +41,7 @@
 //   address_space.I4 I7 I8, page_cache.I4.
 // * I21: every fault here is alone; tests/concurrent_space_test.cpp has faults at the same time.
 // * I22: when all have left, what was free at first is free, and nothing is promised. V.
-// * I23: counters only grow, and C does not count more than it gave. V.
+// * I23: counters only grow. V.
 // * I24 I25: pages in runs are resident pages, shares are ordered. V, by a census.
 // * I26: two dimensions. machine_property, which runs a guest on a host.
 // * I27: pages of a file keep its offset. I19, because a file is a space to the policy.
