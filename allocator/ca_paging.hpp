@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "buddy.hpp"
 #include "config.hpp"
@@ -141,7 +141,7 @@ class ca_paging {
     }
     void drop_piece(std::size_t i) noexcept;
     [[nodiscard]] std::optional<Frame> find_lent(order size) const noexcept;
-    void cut(std::uint32_t space, run<Page> pages, run<Page> mapped = {}) noexcept;
+    std::uint64_t cut(std::uint32_t space, run<Page> pages, run<Page> mapped = {}) noexcept;
     void make_room() noexcept;
 
     /// Frames to leave unused at the start of a cluster so that page and frame are equal modulo `modulus`.

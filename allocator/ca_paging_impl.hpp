@@ -198,10 +198,8 @@ void ca_paging<Page, Frame>::move(std::uint32_t space, run<Page> pages, Page to)
         if (!pieces_.is_of(i, space) || pieces_[i].where.pages.first >= pages.end()) return release(space, pages);
         const run<Page> part = intersection(pieces_[i].where.pages, pages);
         const mapping<Page, Frame> moved{{part.first + shift, part.count}, pieces_[i].target(part.first)};
-        const std::uint64_t used = used_in(moved.frames());
-        const std::uint64_t taken = used < pieces_[i].taken ? used : pieces_[i].taken;
         const bool room_below = pieces_[i].room_below;
-        cut(space, part, part);
+        const std::uint64_t taken = cut(space, part, part);
         if (shift.raw % superpage_order.pages().raw == 0) add_piece(space, moved, taken, room_below);
     }
 }
@@ -232,13 +230,14 @@ void ca_paging<Page, Frame>::make_room() noexcept {
     drop_piece(victim);
 }
 
-/// Takes pages out of the pieces that hold them and their frames out of the buddy's promises; `mapped` are those of the
-/// pages that still have the frames of their place. Where a piece falls in two, its taken frames are first looked for
+/// Takes pages out of the pieces that hold them and their frames out of the buddy's promises. `mapped` are those of the
+/// pages that still have the frames of their place: how many such frames, as far as the pieces know, is returned. Where a piece falls in two, its taken frames are first looked for
 /// on the side away from the room for growth, because lent ones are in that room; where there is no place in the table
 /// for both parts, the upper one is given up.
 template <class Page, class Frame>
-void ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, run<Page> mapped) noexcept {
-    if (pages.empty()) return;
+std::uint64_t ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, run<Page> mapped) noexcept {
+    std::uint64_t still_mapped = 0;
+    if (pages.empty()) return still_mapped;
     std::size_t i = pieces_.position(space, pages.first);
     while (pieces_.is_of(i, space) && pieces_[i].where.pages.first < pages.end()) {
         const piece_type whole = pieces_[i];
@@ -251,7 +250,7 @@ void ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, run<Page>
             return share;
         };
         const run<Page> held = intersection(whole.where.pages, mapped);
-        if (!held.empty()) (void)share_of(held);
+        if (!held.empty()) still_mapped += share_of(held);
         const Page first = whole.where.pages.first;
         const run<Page> sides[] = {run_between(first, pages.first), run_between(pages.end(), whole.where.pages.end())};
         std::uint64_t taken[2] = {};
@@ -265,6 +264,7 @@ void ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, run<Page>
             frames_.reserve(kept.frames());
         }
     }
+    return still_mapped;
 }
 
 template <class Page, class Frame>

@@ -110,7 +110,7 @@ bool ca_paging<Page, Frame>::extend_neighbour(const wish& w) noexcept {
         if (first <= w.gap.first || (w.continues_above && first <= w.block.first)) {
             const page_count added = w.gap.end() - first;
             p.where = {{first, p.where.pages.count + added}, p.where.frame - added};
-            p.room_below = p.room_below || w.below.raw != 0;
+            p.room_below = p.room_below || first < w.gap.first;
             frames_.reserve({p.where.frame, added});
             return true;
         }

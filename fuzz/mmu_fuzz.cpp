@@ -3,11 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <iostream>
 #include <iterator>
 
 #include "../tests/model/mmu_model.hpp"
+#include "compare_steps.hpp"
 
 namespace {
 
@@ -15,7 +14,6 @@ using namespace longreach;
 using model::mmu_step;
 
 constexpr std::size_t step_bytes = 6;
-constexpr std::size_t most_steps = 100'000;
 
 mmu_step decode(const std::uint8_t* bytes) {
     constexpr mmu_step::call calls[] = {
@@ -49,13 +47,7 @@ template <class Subject>
 void compare(bool is_virtual, const std::uint8_t* data, std::size_t size) {
     Subject subject;
     model::mmu_model expected{is_virtual};
-    for (std::size_t at = 0, steps = 0; at + step_bytes <= size && steps < most_steps; at += step_bytes, ++steps) {
-        const mmu_step step = decode(data + at);
-        const std::string found = model::difference(subject, expected, step);
-        if (found.empty()) continue;
-        std::cerr << (is_virtual ? "virtual" : "native") << ", step " << steps << ", " << step << ": " << found << '\n';
-        std::abort();
-    }
+    compare_steps<step_bytes>(subject, expected, data, size, decode, is_virtual ? "virtual" : "native");
 }
 
 }  // namespace

@@ -3,10 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <iostream>
 
 #include "../tests/model/spot_model.hpp"
+#include "compare_steps.hpp"
 
 namespace {
 
@@ -14,7 +13,6 @@ using namespace longreach;
 using model::spot_step;
 
 constexpr std::size_t step_bytes = 4;
-constexpr std::size_t most_steps = 100'000;
 
 spot_step decode(const std::uint8_t* bytes) {
     constexpr std::uint64_t offsets[] = {0, 5, 700, ~std::uint64_t{0} - 40};
@@ -33,14 +31,7 @@ template <spot_geometry Geometry, class Index>
 void compare(const std::uint8_t* data, std::size_t size) {
     spot<vpn, pfn, Geometry, Index> subject;
     model::spot_model<vpn, pfn, Index> expected(Geometry);
-    for (std::size_t at = 0, steps = 0; at + step_bytes <= size && steps < most_steps; at += step_bytes, ++steps) {
-        const spot_step step = decode(data + at);
-        const std::string found = model::difference(subject, expected, step);
-        if (found.empty()) continue;
-        std::cerr << Geometry.sets << " sets of " << Geometry.ways << " ways, step " << steps << ", " << step << ": "
-                  << found << '\n';
-        std::abort();
-    }
+    compare_steps<step_bytes>(subject, expected, data, size, decode, name_of(Geometry));
 }
 
 }  // namespace

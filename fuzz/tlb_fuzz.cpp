@@ -3,10 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <iostream>
 
 #include "../tests/model/tlb_model.hpp"
+#include "compare_steps.hpp"
 
 namespace {
 
@@ -14,7 +13,6 @@ using namespace longreach;
 using model::tlb_step;
 
 constexpr std::size_t step_bytes = 6;
-constexpr std::size_t most_steps = 100'000;
 
 tlb_step decode(const std::uint8_t* bytes) {
     constexpr order sizes[] = {base_order, superpage_order, giant_order, base_order};
@@ -42,14 +40,7 @@ template <tlb_geometry Geometry>
 void compare(const std::uint8_t* data, std::size_t size) {
     tlb<vpn, pfn, Geometry> subject;
     model::tlb_model<vpn, pfn> expected(Geometry);
-    for (std::size_t at = 0, steps = 0; at + step_bytes <= size && steps < most_steps; at += step_bytes, ++steps) {
-        const tlb_step step = decode(data + at);
-        const std::string found = model::difference(subject, expected, step);
-        if (found.empty()) continue;
-        std::cerr << Geometry.sets << " sets of " << Geometry.ways << " ways, step " << steps << ", " << step << ": "
-                  << found << '\n';
-        std::abort();
-    }
+    compare_steps<step_bytes>(subject, expected, data, size, decode, name_of(Geometry));
 }
 
 }  // namespace

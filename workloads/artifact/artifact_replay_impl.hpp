@@ -147,16 +147,9 @@ inline std::vector<case_result> artifact_replay::results() const {
     const std::string broken = failure();
     for (std::size_t p = 0; p < processes_.size(); ++p) {
         const case_process& process = record_.processes[p];
-        case_result result;
-        result.run = record_.run;
-        result.workload = record_.workload;
-        result.process = process.name;
-        result.rules = "artifact";
-        const auto mine = [&](const case_fault& fault) { return fault.process == p; };
-        result.faults = static_cast<std::uint64_t>(std::count_if(record_.faults.begin(), record_.faults.end(), mine));
+        case_result result = result_of(record_, p, "artifact");
         if (record_.logged) result.agreement = agreements_[p];
         result.found = take_census_of(process.counted, ends_[p] ? *ends_[p] : processes_[p].memory());
-        result.recorded = recorded_census(process);
         result.differences = comparisons_[p].lines();
         if (policy_.livelocks() != 0) {
             result.differences.push_back(absl::StrFormat(

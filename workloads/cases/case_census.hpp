@@ -3,7 +3,10 @@
 #define LONGREACH_WORKLOADS_CASES_CASE_CENSUS_HPP
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -11,6 +14,7 @@
 #include "../../allocator/frame_run.hpp"
 #include "../../allocator/units.hpp"
 #include "../census.hpp"
+#include "case_result.hpp"
 #include "recorded_case.hpp"
 
 // How contiguous the areas of a recorded process are, in the record and after a replay.
@@ -38,6 +42,21 @@ LONGREACH_NAMESPACE_BEGIN
 [[nodiscard]] inline std::optional<census> recorded_census(const case_process& process) {
     if (process.after.empty()) return std::nullopt;
     return census_of_areas(process.counted, process.after);
+}
+
+/// The result of process number `i` as far as the record alone decides it: its names, its faults and what it recorded.
+[[nodiscard]] inline case_result result_of(const recorded_case& record, std::size_t i, std::string rules) {
+    const case_process& process = record.processes[i];
+    const auto is_of_process = [&](const case_fault& fault) { return fault.process == i; };
+    case_result result;
+    result.run = record.run;
+    result.workload = record.workload;
+    result.process = process.name;
+    result.rules = std::move(rules);
+    result.faults =
+        static_cast<std::uint64_t>(std::count_if(record.faults.begin(), record.faults.end(), is_of_process));
+    result.recorded = recorded_census(process);
+    return result;
 }
 
 LONGREACH_NAMESPACE_END

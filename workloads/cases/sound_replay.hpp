@@ -361,16 +361,8 @@ struct process_wish {
     std::vector<wanted_stretch> stretches;
     std::vector<std::vector<std::uint64_t>> fixed;
     for (unsigned i = 0; i < recorded.processes.size(); ++i) {
-        const case_process& process = recorded.processes[i];
-        case_result result;
-        result.run = recorded.run;
-        result.workload = recorded.workload;
-        result.process = process.name;
-        result.rules = "sound";
-        result.faults = static_cast<std::uint64_t>(std::count_if(recorded.faults.begin(), recorded.faults.end(),
-                                                                 [&](const case_fault& f) { return f.process == i; }));
+        case_result result = result_of(recorded, i, "sound");
         result.found = replay.count(i);
-        result.recorded = recorded_census(process);
         result.failure = replay.failure();
         detail::process_wish wish = detail::wish_of(recorded, replay, i);
         std::vector<frame_run> available = free;
