@@ -1,108 +1,33 @@
 // SPDX-License-Identifier: MIT
-// Address spaces by example, and each of their invariants broken on purpose.
+// Address spaces by example: their areas, faults and moves.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <longreach/pagetable/vm/address_space.hpp>
-#include <longreach/pagetable/x86_64.hpp>
-#include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "lone_space.hpp"
 #include "model/address_space_trial.hpp"
-#include "model/list_policy.hpp"
-
-LONGREACH_NAMESPACE_BEGIN
-
-struct corrupt {
-    template <class Space>
-    static auto& table(Space& s) {
-        return s.table_;
-    }
-    template <class Space>
-    static auto& object(Space& s) {
-        return s.object_;
-    }
-    template <class Object>
-    static auto& pool(Object& o) {
-        return o.pool_;
-    }
-};
-
-LONGREACH_NAMESPACE_END
 
 namespace longreach {
 namespace {
 
-using model::list_policy;
-using policy_type = list_policy<vpn, pfn>;
-using space_type = address_space<x86_64<4>, vpn, pfn, flat_memory<pfn>, policy_type>;
-
-constexpr std::uint64_t table_frames = 40;
-constexpr permissions rw = user_permissions(true, true, false);
-constexpr permissions ro = user_permissions(true, false, false);
 constexpr permissions none = user_permissions(false, false, false);
-constexpr area_flags plain{};
 constexpr area_flags heap{.grows_up = true};
-constexpr area_flags stack{.grows_down = true};
 
-constexpr page_run pages(std::uint64_t first, std::uint64_t count) { return {vpn{first}, page_count{count}}; }
-
-struct fixture : testing::Test {
-    explicit fixture(space_options with = {.number = 3}, std::size_t capacity = 64,
-                     page_count resident = page_count{8192}, std::size_t stretches = 16)
-        : object_words(space_type::object_type::required_words(resident, stretches)),
-          entries(capacity),
-          space(with, {{pfn{0}, page_count{table_frames}}, words}, policy, entries, object_words) {}
-
-    void map(page_run where, permissions allowed = rw, backing source = {}, area_flags flags = plain) {
-        ASSERT_EQ(space.map(where, allowed, source, flags), status::ok);
-    }
-    /// Touches each page of the run, which must work.
-    void touch(page_run where, access_kind kind = access_kind::store) {
-        for (vpn page = where.first; page < where.end(); page += page_count{1}) {
-            ASSERT_EQ(space.fault(page, kind).outcome, status::ok);
-        }
-    }
-    [[nodiscard]] pfn frame(std::uint64_t page) const { return space.object().find(vpn{page})->frame; }
-    [[nodiscard]] bool contiguous(std::uint64_t page) const {
-        return space.translate(vpn{page})->attributes.contiguous;
-    }
-    [[nodiscard]] std::vector<page_run> areas() const {
-        std::vector<page_run> result;
-        for (const auto& area : space.entries()) result.push_back(area.pages);
-        return result;
-    }
-    void TearDown() override {
-        if (expect_sound) {
-            EXPECT_EQ(space.audit().label, nullptr) << space.audit().where;
-            EXPECT_EQ(policy.audit().label, nullptr) << policy.audit().where;
-            EXPECT_EQ(policy.frames_held(), space.resident_pages().raw);
-        }
-    }
-
-    std::vector<std::uint64_t> words = std::vector<std::uint64_t>(table_frames * words_per_frame);
-    std::vector<std::uint64_t> object_words;
-    std::vector<map_entry<vpn>> entries;
-    policy_type policy{table_frames, 8192};
-    space_type space;
-    bool expect_sound = true;
-};
-
-struct areas_of_a_space : fixture {};
-struct faults_of_a_space : fixture {};
-struct moves_of_a_space : fixture {};
-struct contiguity_bits : fixture {};
-struct cache_of_a_space : fixture {};
-struct small_space : fixture {
-    small_space() : fixture({.number = 3, .superpages = superpage_use::never}, 4) {}
+struct areas_of_a_space : lone_space {};
+struct faults_of_a_space : lone_space {};
+struct moves_of_a_space : lone_space {};
+struct small_space : lone_space {
+    small_space() : lone_space({.number = 3, .superpages = superpage_use::never}, 4) {}
 };
 /// Its object holds 1024 pages in one stretch.
-struct space_with_little_object_memory : fixture {
-    space_with_little_object_memory() : fixture({.number = 3}, 64, page_count{1024}, 1) {}
-};
-struct space_audit : fixture {
-    space_audit() { expect_sound = false; }
+struct space_with_little_object_memory : lone_space {
+    space_with_little_object_memory() : lone_space({.number = 3}, 64, page_count{1024}, 1) {}
 };
 
 // ---- areas ----
@@ -402,210 +327,6 @@ TEST_F(space_with_little_object_memory, a_move_that_needs_more_tables_than_there
     EXPECT_EQ(space.resident_pages(), page_count{14 * 200});
     EXPECT_TRUE(space.translate(vpn{100}));
     EXPECT_THAT(areas(), testing::ElementsAre(pages(0, 512 * 14)));
-}
-
-// ---- the contiguity bit ----
-
-TEST_F(contiguity_bits, a_mapping_of_32_pages_carries_it_and_one_of_31_does_not) {
-    map(pages(1, 100));
-    touch(pages(1, 31));
-    EXPECT_FALSE(contiguous(1));
-    EXPECT_FALSE(contiguous(31));
-    touch(pages(32, 1));
-    for (std::uint64_t page = 1; page < 33; ++page) EXPECT_TRUE(contiguous(page));
-}
-
-TEST_F(contiguity_bits, a_page_that_joins_two_short_mappings_marks_both) {
-    map(pages(1, 100));
-    touch(pages(1, 20));
-    policy.aim(policy.frames_held() + 1);
-    touch(pages(22, 20));
-    EXPECT_FALSE(contiguous(1));
-    policy.aim(20);
-    touch(pages(21, 1));
-    EXPECT_TRUE(contiguous(1));
-    EXPECT_TRUE(contiguous(41));
-}
-
-TEST_F(contiguity_bits, pieces_that_fall_below_the_threshold_lose_it) {
-    map(pages(1, 100));
-    touch(pages(1, 50));
-    ASSERT_EQ(space.unmap(pages(11, 1)), status::ok);
-    EXPECT_FALSE(contiguous(1));
-    EXPECT_FALSE(contiguous(10));
-    EXPECT_TRUE(contiguous(12));
-    EXPECT_TRUE(contiguous(50));
-}
-
-TEST_F(contiguity_bits, superpages_and_what_is_left_of_them_follow_the_same_rule) {
-    map(pages(512, 512));
-    touch(pages(512, 1));
-    EXPECT_TRUE(contiguous(512));
-    ASSERT_EQ(space.unmap(pages(522, 502 - 20)), status::ok);
-    EXPECT_FALSE(contiguous(521));
-    EXPECT_FALSE(contiguous(1023));
-}
-
-TEST_F(contiguity_bits, a_copied_page_leaves_two_pieces_that_are_counted_anew) {
-    map(pages(1, 100), rw, backing::of_file(1, 0));
-    touch(pages(1, 60), access_kind::load);
-    EXPECT_TRUE(contiguous(60));
-    touch(pages(40, 1));
-    EXPECT_TRUE(contiguous(39));
-    EXPECT_FALSE(contiguous(40));
-    EXPECT_FALSE(contiguous(41)) << "20 pages are left above";
-    EXPECT_FALSE(contiguous(60));
-}
-
-TEST_F(contiguity_bits, a_moved_piece_is_counted_anew_at_both_of_its_ends) {
-    map(pages(1, 200));
-    touch(pages(100, 60));
-    ASSERT_EQ(space.move(pages(80, 30), pages(1000, 30)), status::ok);
-    EXPECT_FALSE(contiguous(1020)) << "10 pages moved, the first 20 places are empty";
-    EXPECT_TRUE(contiguous(110));
-    ASSERT_EQ(space.move(pages(130, 50), pages(2000, 50)), status::ok);
-    EXPECT_FALSE(contiguous(110)) << "20 pages are left";
-    EXPECT_FALSE(contiguous(2000)) << "30 pages moved";
-}
-
-// ---- the table as a cache ----
-
-TEST_F(cache_of_a_space, a_dropped_table_is_refilled_with_the_same_translations) {
-    map(pages(0, 1024));
-    map(pages(2000, 100), rw, backing::of_file(1, 0));
-    touch(pages(0, 1));
-    touch(pages(2000, 50), access_kind::load);
-    touch(pages(2010, 50));
-    for (std::uint64_t page = 2000; page < 2060; page += 3) (void)space.tables().walk(vpn{page}, access_kind::load);
-    std::map<std::uint64_t, translation<pfn>> before;
-    for (std::uint64_t page = 0; page < 2100; ++page) {
-        if (const auto found = space.translate(vpn{page})) before[page] = *found;
-    }
-    const std::uint64_t held = policy.frames_held();
-    space.drop_table();
-    EXPECT_EQ(policy.tables_held(), 0U);
-    EXPECT_EQ(policy.frames_held(), held);
-    for (const auto& [page, expected] : before) {
-        const bool refilled_with_page_0 = page > 0 && page < 512;
-        EXPECT_EQ(space.translate(vpn{page}).has_value(), refilled_with_page_0);
-        const fault_kind kind = space.fault(vpn{page}, access_kind::load).kind;
-        EXPECT_EQ(kind, refilled_with_page_0 ? fault_kind::none : fault_kind::refill);
-        EXPECT_EQ(space.translate(vpn{page}), expected);
-    }
-    EXPECT_EQ(policy.frames_held(), held);
-    EXPECT_EQ(space.faults().refills, 61U);
-}
-
-TEST_F(cache_of_a_space, extents_are_what_is_contiguous_in_page_and_frame) {
-    map(pages(0, 100));
-    touch(pages(10, 5));
-    policy.aim(100);
-    touch(pages(15, 5));
-    std::vector<mapping<vpn, pfn>> found;
-    space.for_each_mapping(pages(0, 18), [&](const mapping<vpn, pfn>& m) { found.push_back(m); });
-    EXPECT_THAT(found, testing::ElementsAre(mapping<vpn, pfn>{pages(10, 5), frame(10)},
-                                            mapping<vpn, pfn>{pages(15, 3), frame(15)}));
-}
-
-// ---- audits ----
-
-TEST_F(space_audit, entries_I1_an_empty_or_overlapping_area_is_found) {
-    map(pages(0, 10));
-    map(pages(20, 10));
-    entries[1].pages = pages(5, 10);
-    EXPECT_STREQ(space.audit().label, "map_entries.I1");
-    entries[1].pages = pages(20, 0);
-    EXPECT_STREQ(space.audit().label, "map_entries.I1");
-}
-
-TEST_F(space_audit, entries_I2_areas_that_should_be_one_are_found) {
-    map(pages(0, 10));
-    map(pages(10, 10), ro);
-    entries[1].allowed = rw;
-    EXPECT_STREQ(space.audit().label, "map_entries.I2");
-}
-
-TEST_F(space_audit, entries_I3_an_area_that_contradicts_itself_is_found) {
-    map(pages(0, 10));
-    entries[0].allowed.user = false;
-    EXPECT_STREQ(space.audit().label, "map_entries.I3");
-    entries[0].allowed.user = true;
-    entries[0].source.file = 4;
-    EXPECT_STREQ(space.audit().label, "map_entries.I3");
-}
-
-TEST_F(space_audit, object_I1_a_table_that_the_pool_gave_out_and_no_page_uses_is_found) {
-    map(pages(0, 10));
-    touch(pages(5, 1));
-    ASSERT_TRUE(corrupt::pool(corrupt::object(space)).allocate_table());
-    EXPECT_STREQ(space.audit().label, "memory_object.I1");
-}
-
-TEST_F(space_audit, I1_a_resident_page_outside_every_area_is_found) {
-    map(pages(0, 10));
-    touch(pages(5, 5));
-    entries[0].pages = pages(0, 8);
-    EXPECT_STREQ(space.audit().label, "address_space.I1");
-}
-
-TEST_F(space_audit, I2_a_table_leaf_that_is_not_resident_is_found) {
-    map(pages(0, 10));
-    touch(pages(5, 1));
-    ASSERT_EQ(corrupt::table(space).map(vpn{6}, pfn{9}, base_order, {rw}, policy), status::ok);
-    EXPECT_STREQ(space.audit().label, "address_space.I2");
-}
-
-TEST_F(space_audit, I2_a_table_leaf_with_another_frame_is_found) {
-    map(pages(0, 10));
-    touch(pages(5, 1));
-    corrupt::table(space).rewrite(pages(5, 1), [](leaf<vpn, pfn> l) {
-        l.frame += page_count{1};
-        return l;
-    });
-    EXPECT_STREQ(space.audit().label, "address_space.I2");
-}
-
-TEST_F(space_audit, I3_a_table_leaf_that_allows_too_much_is_found) {
-    map(pages(0, 10), ro);
-    touch(pages(5, 1), access_kind::load);
-    ASSERT_EQ(corrupt::table(space).protect(pages(5, 1), rw, policy), status::ok);
-    EXPECT_STREQ(space.audit().label, "address_space.I3");
-}
-
-TEST_F(space_audit, I4_a_frame_that_is_held_twice_is_found) {
-    map(pages(0, 100));
-    touch(pages(5, 1));
-    touch(pages(50, 1));
-    const pfn shared = frame(5);
-    const auto change = [&](leaf<vpn, pfn> l) {
-        l.frame = shared;
-        return l;
-    };
-    corrupt::table(space).rewrite(pages(50, 1), change);
-    corrupt::object(space).rewrite(pages(50, 1), change);
-    EXPECT_STREQ(space.audit().label, "address_space.I4");
-}
-
-TEST_F(space_audit, I5_a_wrong_contiguity_bit_is_found) {
-    map(pages(0, 100));
-    touch(pages(5, 1));
-    const auto change = [](leaf<vpn, pfn> l) {
-        l.attributes.contiguous = true;
-        return l;
-    };
-    corrupt::table(space).rewrite(pages(5, 1), change);
-    corrupt::object(space).rewrite(pages(5, 1), change);
-    EXPECT_STREQ(space.audit().label, "address_space.I5");
-}
-
-TEST_F(space_audit, I6_an_anonymous_page_that_waits_to_be_copied_is_found) {
-    map(pages(0, 100), ro);
-    touch(pages(5, 1), access_kind::load);
-    corrupt::object(space).rewrite(pages(5, 1), [](leaf<vpn, pfn> l) {
-        l.attributes.allowed.write = false;
-        return l;
-    });
-    EXPECT_STREQ(space.audit().label, "address_space.I6");
 }
 
 // ---- cases that the property and the fuzzer found ----

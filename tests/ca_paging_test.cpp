@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
 // The rules of CA paging one by one: where a first fault places an area, what later faults get, what happens when
-// frames are lost, when an area grows, when memory or records run short.
+// frames are lost, when memory or records run short. Growth, release and lending have files of their own.
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <longreach/allocator/ca_paging.hpp>
+#include <map>
 #include <numeric>
-#include <optional>
 #include <random>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
-#include "model/placement_machine.hpp"
+#include "ca_machine.hpp"
 
 LONGREACH_NAMESPACE_BEGIN
 
@@ -26,12 +28,6 @@ LONGREACH_NAMESPACE_END
 
 namespace longreach {
 namespace {
-
-using policy_type = ca_paging<vpn, pfn>;
-
-using model::area;
-using model::area_of;
-using machine = model::placement_machine;
 
 bool congruent(vpn page, pfn frame) { return page.raw % 512 == frame.raw % 512; }
 
@@ -195,6 +191,38 @@ TEST(ca_paging, a_memory_of_one_frame_serves_one_fault) {
     EXPECT_EQ(m.touch(a, 10), pfn{1000});
 }
 
+TEST(ca_paging, backward_touch_of_an_area_larger_than_half_the_memory_begins_no_run_each_time) {
+    machine m(40 * 512);
+    m.occupy_superpages({10, 20, 30});
+    const area a = area_of(0, 30 * 512);
+    for (std::uint64_t n = 30; n-- > 0;) ASSERT_TRUE(m.touch(a, n * 512, superpage_order));
+    EXPECT_LE(m.runs(), 5U);
+}
+
+TEST(ca_paging, where_no_superpage_is_left_pieces_use_the_whole_of_a_run) {
+    machine m(64 * 512);
+    for (std::uint64_t n = 0; n < 64; ++n) m.occupy(n * 512 + 200);  // runs of 511 frames, none with 2 MiB
+    const area a = area_of(0, 4096);
+    m.touch_all(a);
+    EXPECT_LE(m.runs(), 10U) << "8 of 511 frames and a rest of 8";
+}
+
+TEST(ca_paging, pages_that_a_forked_child_copies_lie_in_one_run) {
+    machine m(8192);
+    const area a = area_of(1000, 600);
+    std::map<std::uint64_t, pfn> copies;
+    struct all_mapped {
+        vpn first_mapped(run<vpn> pages) const { return pages.first; }
+    };
+    for (std::uint64_t p = 1599; p >= 1000; --p) {
+        const auto got = m.policy.allocate(placement_request<vpn>{2, vpn{p}, base_order, a.pages}, all_mapped{});
+        ASSERT_TRUE(got);
+        copies[p] = *got;
+    }
+    EXPECT_EQ(copies[1599] - copies[1000], page_count{599});
+    EXPECT_FALSE(m.policy.audit());
+}
+
 // ------------------------------------------------------------------------------- a lost target
 
 TEST(ca_paging, a_refused_target_replaces_only_the_part_whose_frames_are_lost) {
@@ -247,33 +275,7 @@ TEST(ca_paging, a_superpage_fault_is_refused_and_changes_no_frame_where_no_2_Mi_
     EXPECT_LE(m.runs(), 5U) << "about one per free run";
 }
 
-// ------------------------------------------------------------------------------- promises
-
-TEST(ca_paging, ordinary_allocations_avoid_promised_frames_until_memory_is_short) {
-    machine m(4096);
-    const area a = area_of(0, 1024);
-    const pfn first = *m.touch(a, 0);
-    const frame_run promised{first, page_count{1024}};
-    for (std::uint64_t i = 0; i < 4096 - 1024; ++i) {
-        const auto table = m.policy.allocate_table();
-        ASSERT_TRUE(table && !promised.contains(*table));
-    }
-    const auto lent = m.policy.allocate_table();
-    ASSERT_TRUE(lent && promised.contains(*lent));
-}
-
-TEST(ca_paging, a_lent_frame_that_is_freed_is_promised_again_and_given_to_its_page) {
-    machine m(1024);
-    const area a = area_of(0, 512);
-    ASSERT_EQ(m.touch(a, 0), pfn{0});
-    std::vector<pfn> tables;
-    for (int i = 0; i < 513; ++i) tables.push_back(*m.policy.allocate_table());
-    const pfn lent = tables.back();
-    ASSERT_LT(lent, pfn{512});
-    m.policy.free_table(lent);
-    EXPECT_EQ(m.frames.unreserved_frames(), page_count{0});
-    EXPECT_EQ(m.touch(a, lent.raw), lent);
-}
+// ------------------------------------------------------------------------------- promises and records
 
 TEST(ca_paging, placements_of_other_areas_avoid_promised_frames) {
     machine m(4096);
@@ -285,19 +287,6 @@ TEST(ca_paging, placements_of_other_areas_avoid_promised_frames) {
     }
     EXPECT_EQ(m.runs(1), 1U);
     EXPECT_EQ(m.runs(2), 1U);
-}
-
-TEST(ca_paging, a_frame_lent_while_its_piece_was_cut_may_come_back_and_be_taken) {
-    machine m(10);
-    const area a = area_of(0, 10);
-    for (std::uint64_t page = 0; page < 9; ++page) ASSERT_EQ(m.touch(a, page), pfn{page});
-    const auto table = m.policy.allocate_table();
-    ASSERT_EQ(table, pfn{9});
-    m.unmap(a, 0, 1);  // the piece of nine frames that stays holds the lent one
-    EXPECT_EQ(m.piece_of(9).taken, 8U) << "the lent frame is not its own";
-    m.policy.free_table(*table);
-    EXPECT_EQ(m.touch(a, 9), pfn{9});
-    EXPECT_LE(m.piece_of(9).taken, 9U);
 }
 
 TEST(ca_paging, areas_beyond_what_the_buddy_can_promise_may_want_the_same_frames_and_each_gets_its_own) {
@@ -314,8 +303,6 @@ TEST(ca_paging, areas_beyond_what_the_buddy_can_promise_may_want_the_same_frames
         for (std::uint64_t p = a.pages.first.raw + 1; p < a.pages.end().raw; ++p) ASSERT_TRUE(m.touch(a, p));
     }
 }
-
-// ------------------------------------------------------------------------------- records
 
 TEST(ca_paging, without_record_memory_a_piece_whose_frames_are_all_taken_goes_first) {
     machine m(4096, 0, 3);
@@ -351,398 +338,7 @@ TEST(ca_paging, with_room_for_one_piece_every_fault_is_still_served) {
     EXPECT_EQ(given, 2000U);
 }
 
-// ------------------------------------------------------------------------------- growth
-
-TEST(ca_paging, an_area_that_may_grow_gets_headroom_and_stays_one_run) {
-    machine m(8192);
-    area heap = area_of(700, 100);
-    heap.grows_up = true;
-    ASSERT_TRUE(m.touch(heap, 700));
-    EXPECT_EQ(m.piece_of(700).where.pages.count, page_count{836}) << "at least 2 MiB of room, up to a boundary";
-    m.touch_all({{vpn{701}, page_count{99}}, 1, true});
-    for (int step = 0; step < 30; ++step) {  // other areas come in between
-        heap.pages.count += page_count{64};
-        for (std::uint64_t p = heap.pages.end().raw - 64; p < heap.pages.end().raw; ++p) ASSERT_TRUE(m.touch(heap, p));
-        ASSERT_TRUE(m.touch(area_of(100000 + static_cast<std::uint64_t>(step) * 1000, 20),
-                            100000 + static_cast<std::uint64_t>(step) * 1000));
-    }
-    std::size_t pieces = 0;
-    for (std::size_t i = 0; i < m.piece_count(); ++i)
-        pieces += m.policy.pieces()[i].where.pages.first < heap.pages.end();
-    EXPECT_LE(pieces, 2U);
-}
-
-TEST(ca_paging, a_stack_gets_headroom_below) {
-    machine m(8192);
-    area stack{{vpn{9000}, page_count{50}}, 1, false, true};
-    ASSERT_TRUE(m.touch(stack, 9049));
-    EXPECT_EQ(m.piece_of(9049).where.pages, (run<vpn>{vpn{8192}, page_count{858}}));
-    stack.pages = {vpn{8600}, page_count{450}};
-    for (std::uint64_t p = 9048; p >= 8600; --p) ASSERT_TRUE(m.touch(stack, p));
-    EXPECT_EQ(m.runs(), 1U);
-}
-
-TEST(ca_paging, headroom_ends_at_a_boundary_behind_which_no_single_frame_settles) {
-    machine m(16 * 512);
-    area heap = area_of(700, 100);
-    heap.grows_up = true;
-    ASSERT_TRUE(m.touch(heap, 700));
-    const pfn end = m.piece_of(700).where.frames().end();
-    EXPECT_TRUE(is_aligned(end, superpage_order));
-    m.occupy(15 * 512 + 1);  // a broken 2 MiB for single frames
-    for (int i = 0; i < 100; ++i) ASSERT_TRUE(m.policy.allocate_table());
-    EXPECT_TRUE(m.frames.is_free(end, superpage_order)) << "the heap can grow on";
-    heap.pages.count = page_count{2000};
-    m.touch_all({{vpn{701}, page_count{1999}}, 1, true});
-    EXPECT_EQ(m.runs(), 1U);
-}
-
-TEST(ca_paging, an_area_that_grows_down_has_its_cluster_below_it) {
-    machine m(16 * 512);
-    area arena{{vpn{100 * 512}, page_count{100}}, 1, false, true};
-    for (int step = 0; step < 60; ++step) {  // as malloc maps one arena below the other
-        for (vpn p = arena.pages.first; p < arena.pages.first + page_count{100}; p += page_count{1}) {
-            ASSERT_TRUE(m.touch(arena, p.raw));
-        }
-        arena.pages = {arena.pages.first - page_count{100}, arena.pages.count + page_count{100}};
-    }
-    EXPECT_EQ(m.runs(), 1U);
-}
-
-TEST(ca_paging, growth_is_seen_on_the_side_that_nobody_foretold) {
-    machine m(32 * 512);
-    m.occupy_superpages({3, 20});  // free: 3, 16 and 11 superpages
-    area map = area_of(100 * 512, 300);
-    map.grows_up = true;
-    m.touch_all(map);
-    for (int step = 0; step < 20; ++step) {  // neighbours below are one area with it
-        map.pages = {map.pages.first - page_count{200}, map.pages.count + page_count{200}};
-        for (std::uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(m.touch(map, map.pages.first.raw + i));
-        ASSERT_TRUE(m.policy.allocate_table());
-    }
-    EXPECT_LE(m.runs(), 2U);
-}
-
-TEST(ca_paging, backward_touch_of_an_area_larger_than_half_the_memory_begins_no_run_each_time) {
-    machine m(40 * 512);
-    m.occupy_superpages({10, 20, 30});
-    const area a = area_of(0, 30 * 512);
-    for (std::uint64_t n = 30; n-- > 0;) ASSERT_TRUE(m.touch(a, n * 512, superpage_order));
-    EXPECT_LE(m.runs(), 5U);
-}
-
-TEST(ca_paging, where_no_superpage_is_left_pieces_use_the_whole_of_a_run) {
-    machine m(64 * 512);
-    for (std::uint64_t n = 0; n < 64; ++n) m.occupy(n * 512 + 200);  // runs of 511 frames, none with 2 MiB
-    const area a = area_of(0, 4096);
-    m.touch_all(a);
-    EXPECT_LE(m.runs(), 10U) << "8 of 511 frames and a rest of 8";
-}
-
-TEST(ca_paging, pages_that_a_forked_child_copies_lie_in_one_run) {
-    machine m(8192);
-    const area a = area_of(1000, 600);
-    std::map<std::uint64_t, pfn> copies;
-    struct all_mapped {
-        vpn first_mapped(run<vpn> pages) const { return pages.first; }
-    };
-    for (std::uint64_t p = 1599; p >= 1000; --p) {
-        const auto got = m.policy.allocate(placement_request<vpn>{2, vpn{p}, base_order, a.pages}, all_mapped{});
-        ASSERT_TRUE(got);
-        copies[p] = *got;
-    }
-    EXPECT_EQ(copies[1599] - copies[1000], page_count{599});
-    EXPECT_FALSE(m.policy.audit());
-}
-
-// ------------------------------------------------------------------------------- lending
-
-/// Three areas of 1024 pages fill a memory of 3072 frames; only their first pages are touched, in this order.
-struct lenders : machine {
-    lenders() : machine(3072) {
-        for (const std::uint64_t first : {2048U, 0U, 4096U}) touch(area_of(first, 1024), first);
-    }
-    const piece<vpn, pfn>& lender_of(pfn frame) const {
-        for (const std::uint64_t page : {0U, 2048U, 4096U}) {
-            if (piece_of(page).where.frames().contains(frame)) return piece_of(page);
-        }
-        return piece_of(0);
-    }
-};
-
-TEST(ca_paging, promised_frames_are_lent_by_the_piece_whose_last_allocation_is_longest_ago) {
-    lenders m;
-    ASSERT_EQ(m.frames.unreserved_frames(), page_count{0});
-    EXPECT_EQ(m.lender_of(*m.policy.allocate_table()).where.pages.first, vpn{2048});
-    ASSERT_TRUE(m.touch(area_of(2048, 1024), 2049));
-    EXPECT_EQ(m.lender_of(*m.policy.allocate_anywhere(superpage_order)).where.pages.first, vpn{0}) << "not 2048";
-    EXPECT_EQ(m.lender_of(*m.policy.allocate_table()).where.pages.first, vpn{0});
-    ASSERT_TRUE(m.touch(area_of(0, 1024), 100));
-    EXPECT_EQ(m.lender_of(*m.policy.allocate_table()).where.pages.first, vpn{4096});
-    EXPECT_FALSE(m.policy.audit());
-}
-
-TEST(ca_paging, nothing_is_lent_while_a_frame_is_left_that_nobody_was_promised) {
-    machine m(4096);
-    ASSERT_TRUE(m.touch(area_of(0, 2048), 0));
-    const frame_run promised = m.piece_of(0).where.frames();
-    for (int i = 0; i < 2048; ++i) {
-        const auto got = m.policy.allocate_table();
-        ASSERT_TRUE(got);
-        ASSERT_FALSE(promised.contains(*got));
-    }
-    EXPECT_TRUE(promised.contains(*m.policy.allocate_table()));
-}
-
-TEST(ca_paging, a_lent_frame_that_comes_back_is_promised_as_before) {
-    lenders m;
-    const page_count promised = m.frames.count_reserved_in(m.frames.managed());
-    const pfn lent = *m.policy.allocate_table();
-    m.policy.free_table(lent);
-    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), promised);
-    EXPECT_EQ(m.frames.unreserved_frames(), page_count{0});
-    const vpn page = m.lender_of(lent).where.pages.first + (lent - m.lender_of(lent).where.frame);
-    EXPECT_EQ(m.touch(area_of(2048, 1024), page.raw), lent) << "and its page gets it";
-    EXPECT_EQ(m.policy.counters().target_refusals, 0U);
-}
-
-TEST(ca_paging, a_lent_frame_in_use_stays_with_its_borrower_and_only_its_page_goes_elsewhere) {
-    lenders m;
-    const pfn lent = *m.policy.allocate_table();
-    const vpn page = m.lender_of(lent).where.pages.first + (lent - m.lender_of(lent).where.frame);
-    const auto got = m.touch(area_of(2048, 1024), page.raw);
-    ASSERT_TRUE(got);
-    EXPECT_NE(*got, lent);
-    EXPECT_FALSE(m.frames.is_free(lent, base_order));
-    EXPECT_EQ(m.touch(area_of(2048, 1024), page.raw - 2), lent - page_count{2});
-}
-
-TEST(ca_paging, growth_that_hits_a_wall_continues_in_the_longest_run) {
-    machine m(16 * 512);
-    m.occupy_superpages({2, 5});  // free: 2, 2 and 10 superpages
-    area heap = area_of(512, 512);
-    heap.grows_up = true;
-    ASSERT_EQ(m.touch(heap, 512), pfn{0}) << "with its headroom it fits the shortest run";
-    m.touch_all({{vpn{513}, page_count{511}}, 1, true});
-    heap.pages.count = page_count{1024 + 64};
-    for (std::uint64_t p = 1024; p < 512 + 1024 + 64; ++p) ASSERT_TRUE(m.touch(heap, p));
-    EXPECT_EQ(m.piece_of(1536).target(vpn{1536}), pfn{6 * 512}) << "past the wall: not the run of 2 superpages";
-    EXPECT_EQ(m.runs(), 2U);
-}
-
-TEST(ca_paging, a_new_neighbour_above_continues_the_run_below_it) {
-    machine m(8192);
-    const area a = area_of(1000, 300);
-    m.touch_all(a);
-    const area b = area_of(1300, 200);
-    m.touch_all(b);
-    EXPECT_EQ(m.runs(), 1U);
-    EXPECT_EQ(m.piece_count(), 1U);
-    EXPECT_EQ(m.policy.counters().placements, 1U) << "extension is no new placement";
-}
-
-TEST(ca_paging, a_new_neighbour_below_continues_the_run_above_it) {
-    machine m(8192);
-    m.occupy(0, order{10});  // so that frames below the first placement exist
-    const area a = area_of(5000, 300);
-    m.touch_all(a);
-    const area b = area_of(4900, 100);
-    m.touch_all(b);
-    EXPECT_EQ(m.runs(), 1U);
-    EXPECT_EQ(m.piece_count(), 1U);
-}
-
-TEST(ca_paging, a_neighbour_that_fits_only_partly_is_placed_on_its_own) {
-    machine m(8192);
-    const area a = area_of(1024, 512);
-    const pfn first = *m.touch(a, 1024);
-    m.occupy(first.raw + 512 + 100);
-    const area b = area_of(1536, 300);
-    m.touch_all(b);
-    EXPECT_EQ(m.runs(), 2U) << "a part beside its neighbour would make three";
-}
-
-TEST(ca_paging, pages_between_two_pieces_of_one_area_fill_the_gap) {
-    machine m(8192);
-    const area a = area_of(0, 1500);
-    m.touch_all(a);
-    m.unmap(a, 400, 100);
-    for (std::uint64_t p = 499; p >= 400; --p) ASSERT_TRUE(m.touch(a, p));
-    EXPECT_EQ(m.runs(), 1U);
-}
-
-TEST(ca_paging, an_area_with_superpages_does_not_continue_a_run_whose_offset_cannot_hold_them) {
-    machine m(8192);
-    for (std::uint64_t f = 550; f < 8192; f += 100) m.occupy(f);
-    const area small = area_of(600, 550);  // has no superpage and fits no run with a congruent offset
-    ASSERT_EQ(m.touch(small, 600), pfn{0});
-    for (std::uint64_t f = 550; f < 8192; f += 100) m.frames.free(pfn{f}, base_order);
-    const area large = area_of(1150, 2000);
-    const auto got = m.touch(large, 1536, superpage_order);
-    ASSERT_TRUE(got);
-    for (const std::uint64_t page : {2560U, 2048U}) {
-        EXPECT_EQ(m.touch(large, page, superpage_order), *got + page_count{page - 1536});
-    }
-    EXPECT_EQ(m.policy.counters().ordinary, 0U);
-}
-
-// ------------------------------------------------------------------------------- release and move
-
-TEST(ca_paging, released_pages_lose_their_place_and_the_rest_keeps_it) {
-    machine m(8192);
-    const area a = area_of(1000, 1000);
-    const pfn first = *m.touch(a, 1000);
-    m.touch_all({{vpn{1001}, page_count{999}}});
-    m.unmap(a, 1300, 200);
-    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), page_count{800});
-    EXPECT_EQ(m.frames.unreserved_frames(), page_count{8192 - 800});
-    EXPECT_EQ(m.piece_of(1000).where.pages.count, page_count{300});
-    EXPECT_EQ(m.piece_of(1500).target(vpn{1500}), first + page_count{500});
-    EXPECT_EQ(m.piece_of(1500).taken, 500U);
-}
-
-TEST(ca_paging, releasing_an_area_takes_back_what_was_kept_for_its_growth) {
-    machine m(8192);
-    area heap = area_of(700, 100);
-    heap.grows_up = true;
-    m.touch_all(heap);
-    m.unmap(heap, 700, 100);
-    EXPECT_EQ(m.piece_count(), 0U);
-    EXPECT_EQ(m.frames.unreserved_frames(), page_count{8192});
-}
-
-/// Takes every free frame as a page table, lent ones too.
-std::vector<pfn> borrow_all(machine& m) {
-    std::vector<pfn> lent;
-    while (const auto table = m.policy.allocate_table()) lent.push_back(*table);
-    return lent;
-}
-
-TEST(ca_paging, headroom_that_was_lent_when_its_area_went_is_promised_no_more) {
-    machine m(1024);
-    area heap = area_of(0, 100);
-    heap.grows_up = true;
-    ASSERT_TRUE(m.touch(heap, 0));
-    const std::vector<pfn> lent = borrow_all(m);
-    ASSERT_EQ(lent.size(), 1023U);
-    m.unmap(heap, 0, 100);
-    for (const pfn one : lent) m.policy.free_table(one);
-    EXPECT_EQ(m.piece_count(), 0U);
-    EXPECT_EQ(m.frames.unreserved_frames(), page_count{1024});
-}
-
-TEST(ca_paging, lent_headroom_goes_though_its_area_went_in_parts_and_from_the_middle) {
-    machine m(4096);
-    area heap = area_of(0, 100);
-    heap.grows_up = true;
-    m.touch_all(heap);
-    const std::vector<pfn> lent = borrow_all(m);
-    m.unmap(heap, 40, 20);
-    EXPECT_EQ(m.piece_of(0).taken, 40U);
-    EXPECT_EQ(m.piece_of(60).taken, 40U) << "two sides: its own pages, and those beside lent frames";
-    m.unmap(heap, 60, 40);
-    m.unmap(heap, 0, 40);
-    for (const pfn one : lent) m.policy.free_table(one);
-    EXPECT_EQ(m.piece_count(), 0U);
-    EXPECT_EQ(m.frames.unreserved_frames(), page_count{4096});
-}
-
-TEST(ca_paging, lent_room_below_a_stack_goes_with_it_and_its_pages_keep_their_place_until_then) {
-    machine m(4096);
-    area stack = area_of(100000, 100);
-    stack.grows_down = true;
-    m.touch_all(stack);
-    const std::vector<pfn> lent = borrow_all(m);
-    m.unmap(stack, 100000, 50);
-    EXPECT_EQ(m.piece_of(100050).taken, 50U);
-    EXPECT_EQ(m.piece_count(), 1U) << "nothing lies before it";
-    m.unmap(stack, 100050, 50);
-    for (const pfn one : lent) m.policy.free_table(one);
-    EXPECT_EQ(m.piece_count(), 0U);
-    EXPECT_EQ(m.frames.unreserved_frames(), page_count{4096});
-}
-
-TEST(ca_paging, lent_room_for_growth_goes_when_its_touched_area_moves_away) {
-    machine m(4096);
-    area heap = area_of(512, 100);
-    heap.grows_up = true;
-    m.touch_all(heap);
-    const std::vector<pfn> lent = borrow_all(m);
-    m.policy.move(1, heap.pages, vpn{512 * 50});
-    for (const pfn one : lent) m.policy.free_table(one);
-    EXPECT_FALSE(m.policy.audit());
-    ASSERT_EQ(m.piece_count(), 1U);
-    EXPECT_EQ(m.policy.pieces()[0].where.pages, (run<vpn>{vpn{512 * 50}, page_count{100}}));
-    EXPECT_EQ(m.policy.pieces()[0].taken, 100U);
-    EXPECT_EQ(m.frames.unreserved_frames(), m.frames.free_frames());
-}
-
-TEST(ca_paging, a_page_that_was_copied_away_is_not_counted_where_lent_frames_are) {
-    machine m(1024);
-    area heap = area_of(0, 10);
-    heap.grows_up = true;
-    m.touch_all(heap);
-    const std::vector<pfn> lent = borrow_all(m);
-    m.policy.free_table(lent.front());
-    ASSERT_TRUE(m.touch(heap, 5)) << "its old frame stays with a forked copy";
-    EXPECT_EQ(m.piece_of(0).taken, 5U);
-    EXPECT_EQ(m.piece_of(6).taken, 4U);
-}
-
-TEST(ca_paging, a_freed_page_gets_its_frame_back_while_the_area_lives) {
-    machine m(8192);
-    const area a = area_of(1000, 1000);
-    m.touch_all(a);
-    m.drop(a, 1200, 100);
-    EXPECT_EQ(m.piece_of(1200).taken, 900U);
-    for (std::uint64_t p = 1299; p >= 1200; --p) ASSERT_TRUE(m.touch(a, p));
-    EXPECT_EQ(m.runs(), 1U);
-}
-
-TEST(ca_paging, a_move_by_whole_superpages_takes_the_pieces_along) {
-    machine m(8192);
-    const area a = area_of(1000, 1000);
-    const pfn first = *m.touch(a, 1000);
-    m.policy.move(1, a.pages, vpn{1000 + 512 * 100});
-    EXPECT_FALSE(m.policy.audit());
-    EXPECT_EQ(m.piece_count(), 1U);
-    const area there = area_of(1000 + 512 * 100, 1000);
-    EXPECT_EQ(m.touch(there, 1001 + 512 * 100), first + page_count{1});
-}
-
-TEST(ca_paging, a_move_by_anything_else_gives_the_places_up) {
-    machine m(8192);
-    const area a = area_of(1000, 1000);
-    ASSERT_TRUE(m.touch(a, 1000));
-    m.policy.move(1, a.pages, vpn{90001});
-    EXPECT_FALSE(m.policy.audit());
-    EXPECT_EQ(m.piece_count(), 0U);
-    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), page_count{0});
-}
-
-TEST(ca_paging, part_of_an_area_may_move_and_lands_over_what_was_promised_there) {
-    machine m(8192);
-    const area a = area_of(1024, 1024);
-    const area b = area_of(512 * 40, 1024);
-    const pfn first = *m.touch(a, 1024);
-    ASSERT_TRUE(m.touch(a, 1200));
-    ASSERT_TRUE(m.touch(b, 512 * 40));
-    m.policy.move(1, {vpn{1100}, page_count{50}}, vpn{512 * 40 + 588});
-    EXPECT_FALSE(m.policy.audit());
-    EXPECT_EQ(m.piece_of(512 * 40 + 588).target(vpn{512 * 40 + 600}), first + page_count{88});
-    EXPECT_EQ(m.piece_of(1100).where.pages.first, vpn{1150});
-}
-
-TEST(ca_paging, what_was_kept_for_growth_goes_when_its_area_moves_away) {
-    machine m(8192);
-    placement_request<vpn> fault{1, vpn{1000}, base_order, {vpn{1000}, page_count{600}}, true, false};
-    ASSERT_TRUE(m.policy.allocate(fault, nothing_mapped<vpn>{}));
-    ASSERT_GT(m.policy.pieces()[0].where.pages.count, page_count{600});
-    m.policy.move(1, fault.area, vpn{1000 + 512 * 50});
-    EXPECT_EQ(m.piece_count(), 1U);
-    EXPECT_EQ(m.policy.pieces()[0].where.pages.count, page_count{600});
-    EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), page_count{600});
-}
+// ------------------------------------------------------------------------------- spaces and kinds of frame
 
 TEST(ca_paging, two_spaces_with_equal_pages_share_nothing) {
     machine m(8192);
@@ -811,58 +407,6 @@ TEST(ca_paging, audit_finds_a_promise_that_no_piece_accounts_for_I4) {
     two_pieces m;
     m.frames.reserve({pfn{7000}, page_count{1}});
     EXPECT_EQ(m.policy.audit().label, std::string_view("ca_paging.I4"));
-}
-
-/// Takes what is promised to nobody.
-void use_up_the_rest(machine& m) {
-    while (m.frames.allocate_unreserved(base_order)) {
-    }
-}
-
-TEST(ca_paging, a_piece_lends_what_its_pages_will_want_last) {
-    for (const std::uint64_t count : {std::uint64_t{400}, std::uint64_t{1024}}) {
-        machine m(2048);
-        const area a = area_of(0, count);
-        for (std::uint64_t page = 0; page < count / 2 + 1; ++page) ASSERT_TRUE(m.touch(a, page));
-        const frame_run all = m.piece_of(0).where.frames();
-        use_up_the_rest(m);
-        for (std::uint64_t n = 1; n <= 6; ++n) EXPECT_EQ(m.policy.allocate_table(), all.end() - page_count{n});
-        for (std::uint64_t page = count / 2 + 1; page < count / 2 + 21; ++page) ASSERT_TRUE(m.touch(a, page));
-        EXPECT_EQ(m.runs(), 1U);
-    }
-}
-
-TEST(ca_paging, a_stack_lends_from_its_room_below_and_grows_on_in_one_run) {
-    machine m(2048);
-    area stack = area_of(99900, 100);
-    stack.grows_down = true;
-    for (std::uint64_t page = 99999; page >= 99950; --page) ASSERT_TRUE(m.touch(stack, page));
-    const pfn lowest = m.piece_of(99999).where.frame;
-    use_up_the_rest(m);
-    EXPECT_EQ(m.policy.allocate_table(), lowest);
-    for (std::uint64_t page = 99949; page >= 99930; --page) ASSERT_TRUE(m.touch(stack, page));
-    EXPECT_EQ(m.runs(), 1U);
-}
-
-TEST(ca_paging, copying_one_page_leaves_the_pages_before_it_counted) {
-    machine m(2048);
-    const area a = area_of(0, 1024);
-    for (std::uint64_t page = 0; page < 10; ++page) ASSERT_TRUE(m.touch(a, page));
-    const frame_run all = m.piece_of(0).where.frames();
-    use_up_the_rest(m);
-    std::optional<pfn> outside;
-    while (const std::optional<pfn> lent = m.policy.allocate_table()) outside = lent;
-    ASSERT_TRUE(outside && all.contains(*outside));
-    m.policy.free_table(all.end() - page_count{1});
-    ASSERT_TRUE(m.touch(a, 9)) << "a copy, to the only frame that is left";
-    EXPECT_EQ(m.piece_of(0).taken, 9U);
-}
-
-TEST(ca_paging, blocks_larger_than_a_superpage_are_had_from_promised_memory_too) {
-    machine m(4096);
-    ASSERT_TRUE(m.touch(area_of(0, 4096), 0));
-    EXPECT_EQ(m.frames.unreserved_frames(), page_count{0});
-    EXPECT_TRUE(m.policy.allocate_anywhere(order{10}).has_value());
 }
 
 }  // namespace

@@ -7,36 +7,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "model/space_family.hpp"
-
-LONGREACH_NAMESPACE_BEGIN
-
-struct corrupt {
-    template <class Cache>
-    static auto& object(Cache& c) {
-        return c.object_;
-    }
-    template <class Cache>
-    static auto& file(Cache& c, std::size_t slot) {
-        return c.files_[slot];
-    }
-};
-
-LONGREACH_NAMESPACE_END
+#include "family_of_spaces.hpp"
 
 namespace longreach {
 namespace {
 
-using family_type = model::space_family<model::list_world>;
-using space_type = family_type::space_type;
-
-constexpr permissions rw = user_permissions(true, true, false);
 constexpr area_flags shared{.shared = true};
 constexpr area_flags not_shared{};
 
-constexpr page_run pages(std::uint64_t first, std::uint64_t count) { return {vpn{first}, page_count{count}}; }
-
-struct cached_files : testing::Test {
+struct cached_files : family_of_spaces {
     cached_files() {
         EXPECT_EQ(cache.open(5, page_count{1000}), status::ok);
         EXPECT_EQ(cache.open(6, page_count{40}), status::ok);
@@ -44,13 +23,11 @@ struct cached_files : testing::Test {
     void TearDown() override {
         if (!expect_sound) return;
         EXPECT_EQ(family.audit().label, nullptr) << family.audit().where;
-        one.exit();
-        two.exit();
+        family.exit_all();
         for (const std::uint32_t file : {5U, 6U}) {
             EXPECT_EQ(cache.close(file), status::ok);
         }
-        EXPECT_EQ(policy.frames_held() + policy.tables_held(), 0U) << "nothing is lost";
-        EXPECT_EQ(family.audit().label, nullptr);
+        family_of_spaces::TearDown();
     }
     /// The resident pages of a file.
     std::vector<std::uint64_t> resident(std::uint32_t file) {
@@ -60,18 +37,10 @@ struct cached_files : testing::Test {
         }
         return result;
     }
-    fault_result<pfn> load(space_type& space, std::uint64_t page) { return space.fault(vpn{page}, access_kind::load); }
-    fault_result<pfn> store(space_type& space, std::uint64_t page) {
-        return space.fault(vpn{page}, access_kind::store);
-    }
 
-    model::list_world world;
-    family_type family{world};
     family_type::cache_type& cache = family.cache();
-    model::list_world::policy_type& policy = family.policy();
     space_type& one = family.add({.number = 1});
     space_type& two = family.add({.number = 2});
-    bool expect_sound = true;
 };
 
 // ---- files and reading ----

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bundled_cases.hpp"
 #include "model/case_text.hpp"
 #include "program_run.hpp"
 #include "shell.hpp"
@@ -23,6 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using longreach_tests::as_word;
+using longreach_tests::bundle;
 using longreach_tests::contents;
 using longreach_tests::expect_refusal;
 using longreach_tests::lines_of;
@@ -32,8 +34,6 @@ using longreach_tests::scratch_directory;
 using longreach_tests::shell;
 using testing::HasSubstr;
 using testing::Not;
-
-const std::string bundle = std::string(LONGREACH_SOURCE_DIR) + "/tests/groundtruth";
 
 program_run replay(const std::string& flags) { return run_program("replay " + as_word(bundle) + " " + flags); }
 

@@ -5,29 +5,26 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <longreach/workloads/cases/case_reader.hpp>
 #include <longreach/workloads/cases/sound_replay.hpp>
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "bundled_cases.hpp"
 
 namespace longreach {
 namespace {
 
-const std::string bundle = std::string(LONGREACH_SOURCE_DIR) + "/tests/groundtruth";
+/// A bundled case with what a replay found.
+struct replayed_case {
+    const recorded_case& record;
+    std::vector<case_result> results;
+};
 
-/// Every bundled case with what a replay found.
-const std::vector<std::pair<recorded_case, std::vector<case_result>>>& replayed() {
-    static const auto all = [] {
-        std::vector<std::pair<recorded_case, std::vector<case_result>>> made;
-        absl::StatusOr<std::vector<recorded_case>> loaded = load_cases(bundle);
-        if (!loaded.ok()) ADD_FAILURE() << loaded.status();
-        if (!loaded.ok()) return made;
-        for (recorded_case& each : *loaded) {
-            std::vector<case_result> results = replay_sound(each);
-            made.emplace_back(std::move(each), std::move(results));
-        }
+const std::vector<replayed_case>& replayed() {
+    static const std::vector<replayed_case> all = [] {
+        std::vector<replayed_case> made;
+        for (const recorded_case& each : longreach_tests::bundled_cases()) made.push_back({each, replay_sound(each)});
         return made;
     }();
     return all;

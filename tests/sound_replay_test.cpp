@@ -43,6 +43,15 @@ struct written_case : recorded_case {
         processes[process].counted.push_back(area);
         areas.push_back({process, area});
     }
+    /// Pages that the first process has had since before the log.
+    void before(page_run area, std::uint64_t frame) { processes[0].before.push_back({area, pfn{frame}}); }
+    /// The first process forks the second, of which the area counts.
+    void fork(page_run counted) {
+        step(case_step::kind::fork, 0).child = 1;
+        processes[1].counted = {counted};
+    }
+    /// A touch that is in no log.
+    void touch(page_run area, unsigned process = 0) { step(case_step::kind::plain_touch, process, area); }
     /// A fault of the log in the area that was mapped last.
     void fault(std::uint64_t page, order size = base_order, unsigned process = 0) {
         step(case_step::kind::fault, process).fault = faults.size();
@@ -110,7 +119,7 @@ TEST(sound_replay, pages_from_before_the_log_keep_their_frames_and_count) {
     written_case c;
     c.free(0x1000, 5000);
     c.map(pages(0, 10));
-    c.processes[0].before.push_back({pages(0, 4), pfn{0x900}});
+    c.before(pages(0, 4), 0x900);
     for (std::uint64_t p = 4; p < 10; ++p) c.fault(p);
     const std::vector<case_result> results = replay_sound(c);
     EXPECT_EQ(results[0].failure, "");
@@ -126,7 +135,7 @@ TEST(sound_replay, a_process_without_ca_paging_leaves_the_others_their_runs) {
     c.map(pages(0, 2048), 0);
     c.map(pages(0, 2048), 1);
     for (std::uint64_t p = 0; p < 2048; p += 512) {
-        c.step(case_step::kind::plain_touch, 0, pages(p, 512));
+        c.touch(pages(p, 512));
         c.fault(p, superpage_order, 1);
     }
     const std::vector<case_result> results = replay_sound(c);
@@ -140,7 +149,7 @@ TEST(sound_replay, where_no_superpage_is_left_base_pages_serve) {
     written_case c;
     for (std::uint64_t n = 0; n < 8; ++n) c.free(0x1000 + n * 512, n == 3 ? 512 : 500);
     c.map(pages(0, 2048));
-    c.step(case_step::kind::plain_touch, 0, pages(0, 2048));
+    c.touch(pages(0, 2048));
     sound_replay replay(c);
     ASSERT_TRUE(replay.run()) << replay.failure();
     EXPECT_EQ(replay.refused(), 0U);
@@ -153,7 +162,7 @@ TEST(sound_replay, out_of_memory_ends_cleanly_and_loses_nothing) {
     written_case c;
     c.free(0x1000, 1100);
     c.map(pages(0, 4096));
-    c.step(case_step::kind::plain_touch, 0, pages(0, 4096));
+    c.touch(pages(0, 4096));
     sound_replay replay(c);
     ASSERT_TRUE(replay.run()) << replay.failure();
     EXPECT_EQ(replay.frames().free_frames(), page_count{0});
@@ -182,8 +191,7 @@ TEST(sound_replay, a_forked_child_copies_what_it_writes_and_frees_only_its_own) 
     c.free(0x1000, 5000);
     c.map(pages(0, 1024));
     for (std::uint64_t p = 0; p < 1024; p += 512) c.fault(p, superpage_order);
-    c.step(case_step::kind::fork, 0).child = 1;
-    c.processes[1].counted = {pages(0, 1024)};
+    c.fork(pages(0, 1024));
     for (std::uint64_t p = 0; p < 512; ++p) c.fault(p, base_order, 1);
     sound_replay forked(c);
     ASSERT_TRUE(forked.run()) << forked.failure();
@@ -205,10 +213,9 @@ TEST(sound_replay, superpages_from_before_the_log_are_copied_whole_by_a_forked_c
     written_case c(2);
     c.free(0x1000, 5000);
     c.map(pages(0, 1100));
-    c.processes[0].before.push_back({pages(0, 1100), pfn{0x800}});
-    c.step(case_step::kind::fork, 0).child = 1;
-    c.processes[1].counted = {pages(0, 1100)};
-    c.step(case_step::kind::plain_touch, 1, pages(5, 1));
+    c.before(pages(0, 1100), 0x800);
+    c.fork(pages(0, 1100));
+    c.touch(pages(5, 1), 1);
     sound_replay replay(c);
     ASSERT_TRUE(replay.run()) << replay.failure();
     EXPECT_EQ(replay.count(0).superpages, 2U);
@@ -226,10 +233,9 @@ TEST(sound_replay, pages_from_before_the_log_are_copied_one_by_one_where_no_supe
     written_case c(2);
     for (std::uint64_t n = 0; n < 4; ++n) c.free(0x1000 + n * 512, 500);
     c.map(pages(0, 512));
-    c.processes[0].before.push_back({pages(0, 512), pfn{0x800}});
-    c.step(case_step::kind::fork, 0).child = 1;
-    c.processes[1].counted = {pages(0, 512)};
-    c.step(case_step::kind::plain_touch, 1, pages(0, 512));
+    c.before(pages(0, 512), 0x800);
+    c.fork(pages(0, 512));
+    c.touch(pages(0, 512), 1);
     sound_replay replay(c);
     ASSERT_TRUE(replay.run()) << replay.failure();
     EXPECT_EQ(replay.count(0).superpages, 1U);
@@ -259,7 +265,7 @@ TEST(sound_replay, a_long_case_ends_soon_where_it_is_told_to) {
         if (one_long_touch) {
             c.steps.resize(1);
             c.map(pages(100000, 512 * 10000));
-            c.step(case_step::kind::plain_touch, 0, pages(100000, 512 * 10000));
+            c.touch(pages(100000, 512 * 10000));
         }
         int asked = 0;
         EXPECT_TRUE(replay_sound(c, [&] { return ++asked < 3; }).empty());
@@ -278,8 +284,8 @@ TEST(sound_replay, the_ideal_is_split_between_processes_as_the_replay_did_where_
     for (unsigned process = 0; process < 2; ++process) c.map(pages(0, 100), process);
     for (const unsigned last : {0U, 1U}) {
         c.steps.resize(2);
-        c.step(case_step::kind::plain_touch, 1 - last, pages(0, 100));
-        c.step(case_step::kind::plain_touch, last, pages(0, 100));
+        c.touch(pages(0, 100), 1 - last);
+        c.touch(pages(0, 100), last);
         const std::vector<case_result> results = replay_sound(c);
         EXPECT_EQ(results[0].found.n99 + results[1].found.n99, 3U);
         for (const case_result& each : results) EXPECT_EQ(each.ideal99, each.found.n99);

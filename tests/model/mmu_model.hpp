@@ -105,13 +105,13 @@ struct mmu_model {
 inline std::uint64_t block_of(std::uint64_t page, order size) { return page & ~(size.pages().raw - 1); }
 
 /// Maps the step's block in the table if it is free in the map; says what is wrong with the table's answer.
-template <class Paging, class Page, class Frame>
-[[nodiscard]] std::string map_block(Paging& paging, page_map& map, const mmu_step& step) {
+template <class Page, class Frame, class Format>
+[[nodiscard]] std::string map_block(paging<Page, Frame, Format>& tables, page_map& map, const mmu_step& step) {
     const std::uint64_t page = block_of(step.page, step.size);
     const std::uint64_t frame = block_of(step.frame, step.size);
     const auto next = map.lower_bound(page);
     const bool free = next == map.end() || next->first >= page + step.size.pages().raw;
-    const status answer = paging.map(Page{page}, Frame{frame}, step.size, {step.allowed(), step.contiguous});
+    const status answer = tables.map(Page{page}, Frame{frame}, step.size, {step.allowed(), step.contiguous});
     if ((answer == status::ok) != free) return "map() disagrees about what is free";
     for (std::uint64_t i = 0; free && i < step.size.pages().raw; ++i) {
         map[page + i] = {frame + i, step.allowed()};
@@ -119,13 +119,45 @@ template <class Paging, class Page, class Frame>
     return {};
 }
 
-inline void unmap_pages(page_map& map, const mmu_step& step) {
+/// Unmaps the step's pages in the table and in the map.
+template <class Page, class Frame, class Format>
+[[nodiscard]] std::string unmap_pages(paging<Page, Frame, Format>& tables, page_map& map, const mmu_step& step) {
     map.erase(map.lower_bound(step.page), map.lower_bound(step.page + step.count));
+    return tables.unmap({Page{step.page}, {step.count}}) == status::ok ? "" : "unmap() failed";
 }
 
-inline void protect_pages(page_map& map, const mmu_step& step) {
+/// Protects the step's pages in the table and in the map.
+template <class Page, class Frame, class Format>
+[[nodiscard]] std::string protect_pages(paging<Page, Frame, Format>& tables, page_map& map, const mmu_step& step) {
     const auto end = map.lower_bound(step.page + step.count);
     for (auto it = map.lower_bound(step.page); it != end; ++it) it->second.allowed = step.allowed();
+    return tables.protect({Page{step.page}, {step.count}}, step.allowed()) == status::ok ? "" : "protect() failed";
+}
+
+/// Changes the tables that programs' pages are looked up in, and tells the MMU which pages to forget; does nothing for
+/// a change of the host's.
+template <class Paging, class Mmu>
+[[nodiscard]] std::string change_pages(Paging& tables, Mmu& mmu, page_map& map, const mmu_step& step) {
+    std::string told;
+    switch (step.what) {
+        case mmu_step::call::map:
+            return map_block(tables, map, step);
+        case mmu_step::call::unmap:
+            told = unmap_pages(tables, map, step);
+            break;
+        case mmu_step::call::protect:
+            told = protect_pages(tables, map, step);
+            break;
+        case mmu_step::call::invalidate:
+            break;
+        case mmu_step::call::flush:
+            mmu.flush();
+            return {};
+        default:
+            return {};
+    }
+    mmu.invalidate({vpn{step.page}, {step.count}});
+    return told;
 }
 
 /// Tables and an MMU with every cache on, natively.
@@ -134,28 +166,7 @@ class native_subject {
     using walker = native_walker<native_paging::table_type, default_walk_caches>;
 
     [[nodiscard]] std::string change(mmu_model& model, const mmu_step& step) {
-        const run<vpn> pages{vpn{step.page}, {step.count}};
-        switch (step.what) {
-            case mmu_step::call::map:
-                return map_block<native_paging, vpn, pfn>(paging_, model.pages, step);
-            case mmu_step::call::unmap:
-                unmap_pages(model.pages, step);
-                if (paging_.unmap(pages) != status::ok) return "unmap() failed";
-                break;
-            case mmu_step::call::protect:
-                protect_pages(model.pages, step);
-                if (paging_.protect(pages, step.allowed()) != status::ok) return "protect() failed";
-                break;
-            case mmu_step::call::invalidate:
-                break;
-            case mmu_step::call::flush:
-                mmu_.flush();
-                return {};
-            default:
-                return {};
-        }
-        mmu_.invalidate(pages);
-        return {};
+        return change_pages(paging_, mmu_, model.pages, step);
     }
     auto& mmu_of() { return mmu_; }
 
@@ -172,41 +183,21 @@ class virtual_subject {
     virtual_subject() { (void)host_.map_run({gfn{0}, {guest_tables}}, pfn{1 << 20}, base_order, open_leaf); }
 
     [[nodiscard]] std::string change(mmu_model& model, const mmu_step& step) {
-        const run<vpn> pages{vpn{step.page}, {step.count}};
-        const run<gfn> frames{gfn{step.page}, {step.count}};
+        std::string told;
         switch (step.what) {
-            case mmu_step::call::map:
-                return map_block<guest_paging, vpn, gfn>(guest_, model.pages, step);
             case mmu_step::call::host_map:
-                return map_block<host_paging, gfn, pfn>(host_, model.host, step);
-            case mmu_step::call::unmap:
-                unmap_pages(model.pages, step);
-                if (guest_.unmap(pages) != status::ok) return "unmap() failed";
-                break;
-            case mmu_step::call::protect:
-                protect_pages(model.pages, step);
-                if (guest_.protect(pages, step.allowed()) != status::ok) return "protect() failed";
-                break;
+                return map_block(host_, model.host, step);
             case mmu_step::call::host_unmap:
-                unmap_pages(model.host, step);
-                if (host_.unmap(frames) != status::ok) return "unmap() of the host failed";
-                mmu_.invalidate_all();
-                return {};
-            case mmu_step::call::host_protect:
-                protect_pages(model.host, step);
-                if (host_.protect(frames, step.allowed()) != status::ok) return "protect() of the host failed";
-                mmu_.invalidate_all();
-                return {};
-            case mmu_step::call::invalidate:
+                told = unmap_pages(host_, model.host, step);
                 break;
-            case mmu_step::call::flush:
-                mmu_.flush();
-                return {};
+            case mmu_step::call::host_protect:
+                told = protect_pages(host_, model.host, step);
+                break;
             default:
-                return {};
+                return change_pages(guest_, mmu_, model.pages, step);
         }
-        mmu_.invalidate(pages);
-        return {};
+        mmu_.invalidate_all();
+        return told.empty() ? told : "host: " + told;
     }
     auto& mmu_of() { return mmu_; }
 

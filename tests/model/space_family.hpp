@@ -10,6 +10,7 @@
 #include <longreach/pagetable/x86_64.hpp>
 #include <vector>
 
+#include "owned_space.hpp"
 #include "space_worlds.hpp"
 
 // Address spaces over one world that can fork each other and share the files of one page cache, with all their memory.
@@ -50,6 +51,11 @@ class space_family {
         return members_.back().space;
     }
 
+    /// Ends every space; those that ended before stay as they are.
+    void exit_all() {
+        for (member& one : members_) one.space.exit();
+    }
+
     [[nodiscard]] World& world() { return world_; }
     [[nodiscard]] policy_type& policy() { return world_.policy(); }
     [[nodiscard]] frame_references<pfn>& references() { return references_; }
@@ -73,18 +79,15 @@ class space_family {
     }
 
   private:
-    struct member {
+    struct member : owned_space<space_type> {
         member(space_family& family, const space_options& options, company what, const room& size)
-            : object_words(table_pool<pfn>::required_words(size.object_tables), 0xa5a5a5a5a5a5a5a5U),
-              entries(size.entries),
-              shares(what != company::none),
-              space(options, family.world_.tables(), family.world_.policy(), entries, object_words,
-                    {shares ? &family.references_ : nullptr, what == company::files ? &family.cache_ : nullptr}) {}
+            : owned_space<space_type>(options, family.world_.tables(), family.world_.policy(), size.entries,
+                                      table_pool<pfn>::required_words(size.object_tables),
+                                      {what != company::none ? &family.references_ : nullptr,
+                                       what == company::files ? &family.cache_ : nullptr}),
+              shares(what != company::none) {}
 
-        std::vector<std::uint64_t> object_words;
-        std::vector<map_entry<vpn>> entries;
         bool shares;
-        space_type space;
     };
 
     World& world_;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "frame_account.hpp"
+#include "owned_space.hpp"
 
 // The life of several processes on one small memory, at random, and what must hold after every step of it. It knows no
 // pages of its own: see address_space_trial.hpp for a model of each; here millions of steps are to be checked.
@@ -98,7 +99,11 @@ class vma_trial {
         dig_holes();
         for (pfn f = managed_.first; f < managed_.end(); f += page_count{1})
             free_at_first_.push_back(rules_.is_free(f));
-        for (std::size_t i = 0; i < processes; ++i) members_.emplace_back(*this);
+        for (std::size_t i = 0; i < processes; ++i) {
+            members_.emplace_back(any_options(), flat_memory<pfn>(managed_, words_.words()), policy_, most_areas,
+                                  object_type::required_words(universe_.count, 2),
+                                  typename space_type::sharing{&references_, &cache_});
+        }
         policy_.set_plain(members_.back().space.options().number);  // a neighbour without CA paging
     }
     vma_trial(const vma_trial&) = delete;
@@ -118,17 +123,7 @@ class vma_trial {
     [[nodiscard]] const char* last() const { return last_; }
 
   private:
-    struct member {
-        explicit member(vma_trial& trial)
-            : object_words(object_type::required_words(trial.universe_.count, 2)),
-              entries(most_areas),
-              space(trial.any_options(), flat_memory<pfn>(trial.managed_, trial.words_.words()), trial.policy_, entries,
-                    object_words, {&trial.references_, &trial.cache_}) {}
-
-        std::vector<std::uint64_t> object_words;
-        std::vector<map_entry<vpn>> entries;
-        space_type space;
-    };
+    using member = owned_space<space_type>;
     using block = std::pair<pfn, order>;
 
     // ---- what it is made of, and steps: vma_steps_impl.hpp
