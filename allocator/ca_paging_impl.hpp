@@ -231,9 +231,9 @@ void ca_paging<Page, Frame>::make_room() noexcept {
 }
 
 /// Takes pages out of the pieces that hold them and their frames out of the buddy's promises. `mapped` are those of the
-/// pages that still have the frames of their place: how many such frames, as far as the pieces know, is returned. Where a piece falls in two, its taken frames are first looked for
-/// on the side away from the room for growth, because lent ones are in that room; where there is no place in the table
-/// for both parts, the upper one is given up.
+/// pages that still have the frames of their place: how many such frames, as far as the pieces know, is returned. Where
+/// a piece falls in two, its taken frames are first looked for on the side away from the room for growth, because lent
+/// ones are in that room; where there is no place in the table for both parts, the upper one is given up.
 template <class Page, class Frame>
 std::uint64_t ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, run<Page> mapped) noexcept {
     std::uint64_t still_mapped = 0;
