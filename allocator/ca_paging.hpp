@@ -41,13 +41,12 @@ class ca_paging {
 
     /// Bytes of memory to pass for this many pieces. More pieces than pages / 512 are never useful with 2 MiB faults.
     [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t pieces) noexcept {
-        return pieces * sizeof(piece_type) + piece_table<Page, Frame>::hint_count(pieces) * sizeof(std::uint32_t) +
-               alignof(piece_type);
+        return piece_table<Page, Frame>::required_bytes(pieces);
     }
 
     /// Places in the free runs of `clusters`, which maps `frames`; both outlive it and serve no other policy.
     ca_paging(basic_buddy<Frame>& frames, basic_contiguity_map<Frame>& clusters, std::span<std::byte> memory) noexcept
-        : frames_(frames), clusters_(clusters), pieces_(carve_pieces(memory)) {}
+        : frames_(frames), clusters_(clusters), pieces_(piece_table<Page, Frame>::in(memory)) {}
 
     /// The frames that the block's placement names, else the frames of a new placement, else any block.
     /// O(log pieces) where the placement holds; a new placement looks at every cluster that is long enough.
@@ -109,8 +108,6 @@ class ca_paging {
         }
     };
 
-    [[nodiscard]] static piece_table<Page, Frame> carve_pieces(std::span<std::byte> memory) noexcept;
-
     template <class Mapped>
     [[nodiscard]] run<Page> lost_part(const piece_type& p, const placement_request<Page>& request,
                                       const Mapped& mapped) const noexcept;
@@ -141,8 +138,9 @@ class ca_paging {
     }
     void drop_piece(std::size_t i) noexcept;
     [[nodiscard]] std::optional<Frame> find_lent(order size) const noexcept;
-    std::uint64_t cut(std::uint32_t space, run<Page> pages, run<Page> mapped = {}) noexcept;
+    std::uint64_t cut(std::uint32_t space, run<Page> pages, bool may_have_frames) noexcept;
     void make_room() noexcept;
+    bool forget_used_up(std::size_t& position) noexcept;
 
     /// Frames to leave unused at the start of a cluster so that page and frame are equal modulo `modulus`.
     [[nodiscard]] static constexpr page_count padding(Page first, Frame cluster, std::uint64_t modulus) noexcept {

@@ -10,16 +10,6 @@
 LONGREACH_NAMESPACE_BEGIN
 
 template <class Page, class Frame>
-auto ca_paging<Page, Frame>::carve_pieces(std::span<std::byte> memory) noexcept -> piece_table<Page, Frame> {
-    std::size_t room = memory.size() / sizeof(piece_type);
-    while (room > 0 && required_bytes(room) > memory.size()) --room;
-    LONGREACH_CHECK(room > 0, "ca_paging.memory");
-    detail::memory_carver carve(memory);
-    const auto pieces = carve.template take<piece_type>(room);
-    return {pieces, carve.template take_zeroed<std::uint32_t>(piece_table<Page, Frame>::hint_count(room))};
-}
-
-template <class Page, class Frame>
 template <class Mapped>
 inline std::optional<Frame> ca_paging<Page, Frame>::allocate(const placement_request<Page>& request,
                                                              const Mapped& mapped) noexcept {
@@ -61,9 +51,9 @@ std::uint64_t ca_paging<Page, Frame>::allocate_missed(placement_request<Page> re
     if (placed) {
         ++counters_.target_refusals;
         gap = lost_part(pieces_[i], request, mapped);
-        cut(request.space, gap, mapped.first_mapped(block) != block.end() ? block : run<Page>{});  // copied
+        cut(request.space, gap, mapped.first_mapped(block) != block.end());  // copied
     } else {
-        cut(request.space, block);  // pieces that end inside it hold none of its pages
+        cut(request.space, block, true);  // pieces that hold a part of it only
         gap = gap_around(request, mapped);
     }
     const std::uint64_t before = counters_.placements;
@@ -177,7 +167,8 @@ void ca_paging<Page, Frame>::free(std::uint32_t space, Page first, Frame block, 
 /// growth, or, where an untouched rest of the area stays behind, its next fault places that rest anew.
 template <class Page, class Frame>
 void ca_paging<Page, Frame>::release(std::uint32_t space, run<Page> pages) noexcept {
-    cut(space, pages);
+    if (pages.empty()) return;
+    cut(space, pages, true);
     std::size_t i = pieces_.position(space, pages.first);
     if (pieces_.is_of(i, space) && pieces_[i].where.pages.first == pages.end() && pieces_[i].taken == 0) drop_piece(i);
     if (i > 0 && pieces_.is_of(i - 1, space) && pieces_[i - 1].where.pages.end() == pages.first &&
@@ -191,7 +182,7 @@ void ca_paging<Page, Frame>::release(std::uint32_t space, run<Page> pages) noexc
 template <class Page, class Frame>
 void ca_paging<Page, Frame>::move(std::uint32_t space, run<Page> pages, Page to) noexcept {
     LONGREACH_CHECK(!pages.overlaps({to, pages.count}), "ca_paging.move_overlaps");
-    cut(space, {to, pages.count});
+    cut(space, {to, pages.count}, true);
     const page_count shift = to - pages.first;
     while (true) {
         const std::size_t i = pieces_.position(space, pages.first);
@@ -199,7 +190,7 @@ void ca_paging<Page, Frame>::move(std::uint32_t space, run<Page> pages, Page to)
         const run<Page> part = intersection(pieces_[i].where.pages, pages);
         const mapping<Page, Frame> moved{{part.first + shift, part.count}, pieces_[i].target(part.first)};
         const bool room_below = pieces_[i].room_below;
-        const std::uint64_t taken = cut(space, part, part);
+        const std::uint64_t taken = cut(space, part, true);
         if (shift.raw % superpage_order.pages().raw == 0) add_piece(space, moved, taken, room_below);
     }
 }
@@ -222,49 +213,60 @@ void ca_paging<Page, Frame>::drop_piece(std::size_t i) noexcept {
 /// that gave nothing for the longest time.
 template <class Page, class Frame>
 void ca_paging<Page, Frame>::make_room() noexcept {
+    std::size_t unused = 0;
+    if (forget_used_up(unused)) return;
     std::size_t victim = 0;
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
-        if (pieces_[i].taken == pieces_[i].where.pages.count.raw) return drop_piece(i);
         if (pieces_[i].used < pieces_[victim].used) victim = i;
     }
     drop_piece(victim);
 }
 
-/// Takes pages out of the pieces that hold them and their frames out of the buddy's promises. `mapped` are those of the
-/// pages that still have the frames of their place: how many such frames, as far as the pieces know, is returned. Where
-/// a piece falls in two, its taken frames are first looked for on the side away from the room for growth, because lent
-/// ones are in that room; where there is no place in the table for both parts, the upper one is given up.
+/// Forgets a piece whose frames were all taken, if there is one; `position` stays at the piece where it was.
 template <class Page, class Frame>
-std::uint64_t ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, run<Page> mapped) noexcept {
-    std::uint64_t still_mapped = 0;
-    if (pages.empty()) return still_mapped;
+bool ca_paging<Page, Frame>::forget_used_up(std::size_t& position) noexcept {
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+        if (pieces_[i].taken != pieces_[i].where.pages.count.raw) continue;
+        drop_piece(i);
+        if (i < position) --position;
+        return true;
+    }
+    return false;
+}
+
+/// Takes pages out of the pieces that hold them and their frames out of the buddy's promises. Answers how
+/// many of the frames taken so far are theirs, 0 unless `may_have_frames`. That is a guess: a piece only knows how many
+/// of its frames its own pages took, and the buddy how many are in use, lent ones too. The taken ones are looked for on
+/// the side away from the room for growth first, then in the pages, then in the room, where lent ones are. Where there
+/// is no place in the table for both sides, a piece that is used up goes; where there is none, the upper side.
+template <class Page, class Frame>
+std::uint64_t ca_paging<Page, Frame>::cut(std::uint32_t space, run<Page> pages, bool may_have_frames) noexcept {
+    std::uint64_t had = 0;
+    if (pages.empty()) return had;
     std::size_t i = pieces_.position(space, pages.first);
     while (pieces_.is_of(i, space) && pieces_[i].where.pages.first < pages.end()) {
         const piece_type whole = pieces_[i];
         drop_piece(i);
+        const run<Page> parts[] = {run_between(whole.where.pages.first, pages.first),
+                                   intersection(whole.where.pages, pages),
+                                   run_between(pages.end(), whole.where.pages.end())};
+        std::uint64_t taken[] = {0, 0, 0};
         std::uint64_t rest = whole.taken;
-        const auto share_of = [&](run<Page> part) {
-            const std::uint64_t used = used_in({whole.target(part.first), part.count});
-            const std::uint64_t share = used < rest ? used : rest;
-            rest -= share;
-            return share;
-        };
-        const run<Page> held = intersection(whole.where.pages, mapped);
-        if (!held.empty()) still_mapped += share_of(held);
-        const Page first = whole.where.pages.first;
-        const run<Page> sides[] = {run_between(first, pages.first), run_between(pages.end(), whole.where.pages.end())};
-        std::uint64_t taken[2] = {};
-        for (const std::size_t side : {whole.room_below ? 1U : 0U, whole.room_below ? 0U : 1U}) {
-            if (!sides[side].empty()) taken[side] = share_of(sides[side]);
+        for (const std::size_t n : {whole.room_below ? 2U : 0U, 1U, whole.room_below ? 0U : 2U}) {
+            if (parts[n].empty() || (n == 1 && !may_have_frames)) continue;
+            const std::uint64_t used = used_in({whole.target(parts[n].first), parts[n].count});
+            taken[n] = used < rest ? used : rest;
+            rest -= taken[n];
         }
-        for (std::size_t side = 0; side < 2; ++side) {
-            if (sides[side].empty() || pieces_.full()) continue;
-            const mapping<Page, Frame> kept{sides[side], whole.target(sides[side].first)};
-            pieces_.insert(i++, {space, whole.room_below, kept, taken[side], whole.used});
+        had += taken[1];
+        for (const std::size_t n : {0U, 2U}) {
+            if (parts[n].empty() || (pieces_.full() && !forget_used_up(i))) continue;
+            const mapping<Page, Frame> kept{parts[n], whole.target(parts[n].first)};
+            pieces_.insert(i++, {space, whole.room_below, kept, taken[n], whole.used});
             frames_.reserve(kept.frames());
         }
     }
-    return still_mapped;
+    return had;
 }
 
 template <class Page, class Frame>

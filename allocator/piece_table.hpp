@@ -8,6 +8,7 @@
 
 #include "config.hpp"
 #include "frame_run.hpp"
+#include "memory_carver.hpp"
 #include "units.hpp"
 
 // The pieces of all placements of one policy, sorted by address space and page.
@@ -22,10 +23,11 @@ LONGREACH_NAMESPACE_BEGIN
 template <class Page, class Frame>
 struct piece {
     std::uint32_t space{};
-    bool room_below{};  ///< what it keeps for growth lies before its pages, not behind them
+    bool room_below{};  ///< it was last given room for growth before its pages: lends from its start, not its end
     mapping<Page, Frame> where{};
-    std::uint64_t taken{};  ///< how many of its frames its own pages have, as far as the policy saw; lent ones are not
-    std::uint64_t used{};   ///< blocks that the policy had handed out when this one last gave one, or was made
+    std::uint64_t
+        taken{};           ///< how many of its frames its own pages have, as far as the policy saw; after a cut a guess
+    std::uint64_t used{};  ///< blocks that the policy had handed out when this one last gave one, or was made
 
     [[nodiscard]] constexpr Frame target(Page page) const noexcept { return where.offset().apply(page); }
 };
@@ -40,6 +42,20 @@ class piece_table {
         std::size_t count = 16;
         while (count < 16384 && count * 2 <= pieces * 4) count *= 2;
         return count;
+    }
+
+    /// Bytes of memory for a table of this many pieces.
+    [[nodiscard]] static constexpr std::size_t required_bytes(std::size_t pieces) noexcept {
+        return pieces * sizeof(piece_type) + hint_count(pieces) * sizeof(std::uint32_t) + alignof(piece_type);
+    }
+    /// An empty table of as many pieces as the memory, which outlives it, has room for: one at least.
+    [[nodiscard]] static piece_table in(std::span<std::byte> memory) noexcept {
+        std::size_t room = memory.size() / sizeof(piece_type);
+        while (room > 0 && required_bytes(room) > memory.size()) --room;
+        LONGREACH_CHECK(room > 0, "piece_table.memory");
+        detail::memory_carver carve(memory);
+        const auto pieces = carve.template take<piece_type>(room);
+        return {pieces, carve.template take_zeroed<std::uint32_t>(hint_count(room))};
     }
 
     /// `hints` are hint_count() zeros.

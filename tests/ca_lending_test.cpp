@@ -247,5 +247,23 @@ TEST(ca_lending, a_page_that_was_copied_away_is_not_counted_where_lent_frames_ar
     EXPECT_EQ(m.piece_of(6).taken, 4U);
 }
 
+// The part that moves has only lent frames: what stays behind keeps its place, and its pages counted.
+TEST(ca_lending, a_part_without_pages_that_moves_away_leaves_the_pages_counted_where_they_are) {
+    lent_room m(1024, area_of(0, 1024), 100);
+    m.policy.move(1, {vpn{512}, page_count{512}}, vpn{51200});
+    ASSERT_EQ(m.piece_of(0).where.pages, (run<vpn>{vpn{0}, page_count{512}}));
+    EXPECT_EQ(m.piece_of(0).taken, 100U);
+    EXPECT_EQ(m.piece_of(51200).taken, 0U);
+}
+
+// A forked child still holds the frames of the pages that go, so nobody frees them, and every frame of the room is
+// lent.
+TEST(ca_lending, room_is_promised_no_more_when_an_area_goes_whose_frames_a_child_holds) {
+    lent_room m(1024, heap_of(0, 100));
+    m.policy.release(1, {vpn{90}, page_count{10}});
+    m.policy.release(1, {vpn{0}, page_count{90}});
+    EXPECT_EQ(m.piece_count(), 0U);
+}
+
 }  // namespace
 }  // namespace longreach

@@ -88,5 +88,29 @@ TEST(ca_release, what_was_kept_for_growth_goes_when_its_area_moves_away) {
     EXPECT_EQ(m.frames.count_reserved_in(m.frames.managed()), page_count{600});
 }
 
+TEST(ca_release, releasing_no_pages_leaves_untouched_pieces_on_both_sides) {
+    machine m(8192);
+    ASSERT_TRUE(m.touch(area_of(0, 1024), 0));
+    m.drop(area_of(0, 1024), 0);
+    m.policy.release(1, {vpn{512}, page_count{0}});
+    m.policy.release(1, {vpn{1024}, page_count{0}});
+    ASSERT_EQ(m.piece_count(), 1U);
+    EXPECT_EQ(m.piece_of(0).where.pages.count, page_count{1024});
+}
+
+// The table is full: of what a lost page parts, both sides stay, and a piece goes whose pages all have their frames.
+TEST(ca_release, where_pieces_have_no_room_for_both_sides_one_that_is_used_up_goes) {
+    machine m(8192, 0, 4);
+    for (const std::uint64_t first : {100000U, 200000U, 300000U}) m.touch_all(area_of(first, 4));
+    const area large = area_of(0, 2048);
+    const pfn place = *m.touch(large, 0);
+    ASSERT_EQ(m.piece_count(), 4U);
+    m.occupy(place.raw + 700);
+    ASSERT_TRUE(m.touch(large, 700));
+    EXPECT_EQ(m.touch(large, 701), place + page_count{701});
+    EXPECT_EQ(m.touch(large, 699), place + page_count{699});
+    EXPECT_EQ(m.piece_of(701).where.pages.end(), vpn{2048});
+}
+
 }  // namespace
 }  // namespace longreach
