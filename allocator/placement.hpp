@@ -56,8 +56,9 @@ concept placement_policy = requires(P policy, const P& constant, const placement
     // `mapped` is anything that answers first_mapped() for the fault's address space; the page itself may be mapped
     // already, when it is to be copied to another frame.
     { policy.allocate(request, mapped) } -> std::same_as<std::optional<typename P::frame>>;
-    // Gives back the frames behind `page` of `space`, which allocate() supplied and which are no longer mapped. After
-    // a fork these are the last holder's, which need not be the space and page that asked.
+    // Gives back the frames behind `page` of `space`, which are no longer mapped. allocate() supplied them, but for
+    // those that a daemon brought when it moved the page; after a fork they are the last holder's, and after an
+    // exchange they may be another page's, so the space and page need not be those that asked.
     policy.free(space, page, frame, size);
     // Takes a frame for a page table: an ordinary order-0 allocation.
     { policy.allocate_table() } -> std::same_as<std::optional<typename P::frame>>;

@@ -7,11 +7,11 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "../tests/model/placement_trial.hpp"
+#include "../tests/model/ca_placement_watch.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace longreach::model;
-    if (const auto told = run_script(placement_script(data, size), 256)) {
+    if (const auto told = run_script<ca_placement_watch>(placement_script(data, size), 256)) {
         std::fprintf(stderr, "%s\n", told->c_str());
         std::abort();
     }

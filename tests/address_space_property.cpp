@@ -22,24 +22,15 @@ struct nothing {};  // the trial holds the model
 template <class Trial>
 struct operate : rc::state::Command<nothing, Trial> {
     operate() {
-        op.kind = *rc::gen::weightedElement<space_operation::kind_type>({{6, space_operation::map},
-                                                                         {2, space_operation::unmap},
-                                                                         {3, space_operation::protect},
-                                                                         {3, space_operation::move},
-                                                                         {2, space_operation::discard},
-                                                                         {5, space_operation::touch},
-                                                                         {10, space_operation::sweep},
-                                                                         {1, space_operation::drop},
-                                                                         {1, space_operation::aim},
-                                                                         {1, space_operation::refuse},
-                                                                         {1, space_operation::advise},
-                                                                         {1, space_operation::fill},
-                                                                         {3, space_operation::fork},
-                                                                         {2, space_operation::exit},
-                                                                         {2, space_operation::read},
-                                                                         {1, space_operation::resize},
-                                                                         {1, space_operation::evict},
-                                                                         {3, space_operation::whole}});
+        op.kind = *rc::gen::weightedElement<space_operation::kind_type>(
+            {{6, space_operation::map},      {2, space_operation::unmap},   {3, space_operation::protect},
+             {3, space_operation::move},     {2, space_operation::discard}, {5, space_operation::touch},
+             {10, space_operation::sweep},   {1, space_operation::drop},    {1, space_operation::aim},
+             {1, space_operation::refuse},   {1, space_operation::advise},  {1, space_operation::fill},
+             {3, space_operation::fork},     {2, space_operation::exit},    {2, space_operation::read},
+             {1, space_operation::resize},   {1, space_operation::evict},   {3, space_operation::whole},
+             {3, space_operation::collapse}, {1, space_operation::split},   {3, space_operation::relocate},
+             {3, space_operation::exchange}});
         op.what = *rc::gen::arbitrary<std::uint8_t>();
         op.place = *rc::gen::inRange<std::uint16_t>(0, 4096);
         op.count = *rc::gen::inRange<std::uint16_t>(0, 1400);
@@ -85,6 +76,10 @@ RC_GTEST_PROP(address_space_property, with_thp_over_a_buddy, ()) {
 
 RC_GTEST_PROP(address_space_property, with_ca_paging_over_a_buddy, ()) {
     hold_the_model<model::ca_world>(*rc::gen::element<std::uint64_t>(1024, 4096));
+}
+
+RC_GTEST_PROP(address_space_property, with_eager_over_a_buddy, ()) {
+    hold_the_model<model::eager_world>(*rc::gen::element<std::uint64_t>(4096, 16384));
 }
 
 }  // namespace

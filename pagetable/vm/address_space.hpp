@@ -38,6 +38,13 @@ LONGREACH_NAMESPACE_BEGIN
 
 struct corrupt;  // how tests break invariants
 
+/// What address_space::collapse() did; the counts are 0 where it failed.
+struct [[nodiscard]] collapse_result {
+    status outcome = status::not_mapped;
+    page_count copied{};  ///< pages that were resident
+    page_count zeroed{};  ///< pages that became resident
+};
+
 /// Invariants, beside those of the entries, the object and the table:
 ///   I1  every resident leaf lies in one area, and 2 MiB leaves in anonymous ones
 ///   I2  every leaf of the page table is resident, with the same size, frame and contiguity bit
@@ -139,6 +146,34 @@ class address_space {
 
     /// Forgets the page table; what it knew of accessed and dirty pages goes to the object first.
     void drop_table();
+
+    // ---- migration, for daemons: frames come from the caller, who took them from the policy's memory, and old ones go
+    // ---- back through the policy; TLBs are the caller's. Refusals: not_mapped where no frame is; wrong_size where a
+    // ---- leaf has another size, or frames are not aligned to it; occupied where a fork or a page cache shares frames
+
+    /// Copies what is resident of the 2 MiB at `first` to the taken, aligned frames at `block`, fills the rest with
+    /// zeros, and makes all of it one superpage: anonymous base pages, one at least. Accessed and dirty are those of
+    /// any of them; the table has the superpage if it had any of them. not_mapped also where the 2 MiB do not lie in
+    /// one area; forbidden in areas of files and where superpages are unwanted. On failure nothing changes, and the
+    /// block stays the caller's. O(512 lookups).
+    collapse_result collapse(Page first, Frame block);
+
+    /// Makes the superpage that holds `page` 512 base pages with the same frames, shared or not; discard() can then
+    /// give up some. out_of_memory where a table is missing. O(512).
+    status split(Page page);
+
+    /// Moves the leaf that holds `page`, of either size, to the taken frames from `to` on, none of which is its own.
+    /// On failure nothing changes, and these stay the caller's. O(contiguity threshold) lookups, for a superpage that
+    /// others may share O(512).
+    status relocate(Page page, Frame to);
+
+    /// Swaps the frames of the leaves, of one size, that hold the two pages; no frame is needed. Costs twice
+    /// relocate().
+    status exchange(Page a, Page b) { return swap_frames(a, *this, b); }
+    /// The same for leaves of two spaces that have the same policy and references.
+    friend status exchange(address_space& one, Page a, address_space& other, Page b) {
+        return one.swap_frames(a, other, b);
+    }
 
     // ---- the life of a space; TLBs are the caller's ----
 
@@ -266,6 +301,15 @@ class address_space {
     fault_result<Frame> copy(const entry_type& area, const leaf_type& original, const touch& wanted);
     bool replace(const entry_type& area, const leaf_type& made);
 
+    // migration: space_migration_impl.hpp
+    bool shares(run<Frame> frames) const noexcept {
+        return shared_.references != nullptr && shared_.references->shared(frames);
+    }
+    status may_collapse(run<Page> region, Frame block) const;
+    leaf_type gather(run<Page> region, Frame block) const;
+    void repoint(const leaf_type& held, Frame to);
+    status swap_frames(Page a, address_space& other, Page b);
+
     space_options options_;
     Policy* policy_;
     sharing shared_;
@@ -280,5 +324,6 @@ LONGREACH_NAMESPACE_END
 #include "space_areas_impl.hpp"
 #include "space_faults_impl.hpp"
 #include "space_life_impl.hpp"
+#include "space_migration_impl.hpp"
 
 #endif

@@ -52,6 +52,14 @@ bool run_process(Policy& policy, arena& memory, run<pfn> frames) {
     if (cores.audit() || process.audit() || policy.audit()) return false;
     if (walk_cycles(cores.counters()) < spot_cycles(cores.counters())) return false;
 
+    const auto block = policy.allocate({0, area.first, superpage_order, area}, process.object());
+    if (!block || process.split(area.first) != status::ok) return false;
+    if (process.exchange(area.first, area.first + page_count{9}) != status::ok) return false;
+    if (process.collapse(area.first, *block).zeroed != page_count{0}) return false;
+    const vpn last = area.end() - page_count{1};
+    const auto single = policy.allocate({0, last, base_order, area}, process.object());
+    if (!single || process.split(last) != status::ok || process.relocate(last, *single) != status::ok) return false;
+
     const page_run half{area.first, page_count{3 * 512 + 7}};
     if (process.protect(half, user_permissions(true, false, false)) != status::ok) return false;
     if (process.unmap(half) != status::ok || process.translate(area.first)) return false;
@@ -65,9 +73,13 @@ bool use_policies(arena memory, run<pfn> frames) {
                                        memory.bytes(basic_contiguity_map<pfn>::required_bytes(frames.count)));
     ca_paging<vpn, pfn> contiguous(free_frames, clusters, memory.bytes(ca_paging<vpn, pfn>::required_bytes(16)));
     thp<vpn, pfn> ordinary(free_frames);
-    arena second = memory;
-    return run_process(contiguous, memory, frames) && run_process(ordinary, second, frames) &&
-           free_frames.free_frames() == frames.count;
+    eager<vpn, pfn> at_once(free_frames, memory.bytes(eager<vpn, pfn>::required_bytes(16)));
+    random_placement<vpn, pfn> anywhere(free_frames, 1);
+    const auto passes = [&](auto& policy) {
+        arena own = memory;
+        return run_process(policy, own, frames) && free_frames.free_frames() == frames.count;
+    };
+    return passes(contiguous) && passes(ordinary) && passes(at_once) && passes(anywhere);
 }
 
 /// Two processes that share memory after a fork, and a file: each sees its own stores, and nothing is left at the end.

@@ -202,6 +202,35 @@ class address_space_model {
             one.cached = true;
         }
     }
+    /// Makes the 2 MiB at `first` one leaf at `block`; what it lacked is there now.
+    void collapse(vpn first, pfn block) {
+        modelled_frame whole{block, first, superpage_order, true, false};
+        const auto end = frames_.lower_bound(first.raw + superpage_order.pages().raw);
+        for (auto at = frames_.lower_bound(first.raw); at != end; ++at) {
+            whole.cached = whole.cached || at->second.cached;
+            whole.accessed = whole.accessed || at->second.accessed;
+            whole.dirty = whole.dirty || at->second.dirty;
+        }
+        for (std::uint64_t i = 0; i < superpage_order.pages().raw; ++i, whole.frame += page_count{1}) {
+            frames_[first.raw + i] = whole;
+        }
+    }
+    /// Gives the leaf from `first` on the frames from `to` on.
+    void relocate(vpn first, pfn to) {
+        const page_count count = frames_.at(first.raw).size.pages();
+        for (std::uint64_t i = 0; i < count.raw; ++i) frames_.at(first.raw + i).frame = to + page_count{i};
+    }
+    /// Splits the superpage that holds the page, if one does.
+    void split(vpn page) {
+        const modelled_frame whole = frames_.at(page.raw);
+        if (whole.size == base_order) return;
+        ++counters_.demotions;
+        for (std::uint64_t i = 0; i < whole.size.pages().raw; ++i) {
+            modelled_frame& one = frames_[whole.leaf.raw + i];
+            one.leaf = whole.leaf + page_count{i};
+            one.size = base_order;
+        }
+    }
     void refill(vpn page) {
         ++counters_.refills;
         each_of_leaf(page, &modelled_frame::cached, true);
@@ -210,8 +239,9 @@ class address_space_model {
         const modelled_frame one = frames_.at(page.raw);
         for (std::uint64_t i = 0; i < one.size.pages().raw; ++i) frames_[one.leaf.raw + i].*flag = value;
     }
-    void drop_table() {
-        for (auto& [raw, one] : frames_) one.cached = false;
+    void drop_table() { uncache({vpn{0}, page_count{~std::uint64_t{0}}}); }
+    void uncache(page_run pages) {
+        for (auto& [raw, one] : frames_) one.cached = one.cached && !pages.contains(vpn{raw});
     }
 
     // ---- what follows from it ----
@@ -296,17 +326,6 @@ class address_space_model {
         for (const vpn edge : {pages.first, pages.end()}) {
             const auto found = frames_.find(edge.raw);
             if (found != frames_.end() && found->second.leaf != edge) split(edge);
-        }
-    }
-    /// Splits the superpage that holds the page, if one does.
-    void split(vpn page) {
-        const modelled_frame whole = frames_.at(page.raw);
-        if (whole.size == base_order) return;
-        ++counters_.demotions;
-        for (std::uint64_t i = 0; i < whole.size.pages().raw; ++i) {
-            modelled_frame& one = frames_[whole.leaf.raw + i];
-            one.leaf = whole.leaf + page_count{i};
-            one.size = base_order;
         }
     }
     template <class Change>

@@ -15,6 +15,7 @@
 #include "cache_trial.hpp"
 #include "space_comparison.hpp"
 #include "space_family.hpp"
+#include "space_migration_trial.hpp"
 #include "space_operation.hpp"
 
 // Address spaces that fork and share files, beside their models: performs one operation on both and says what went
@@ -86,12 +87,7 @@ class basic_space_trial {
     };
 
     static page_run run_at(std::uint16_t place, std::uint16_t count) {
-        const std::uint64_t first = place % universe.count.raw;
-        // Half of all runs begin and end at 64 pages or at superpages, so that neighbours and whole regions come up.
-        const std::uint64_t grain = (count & 1U) == 0 ? 1 : (count & 2U) == 0 ? 64 : 512;
-        const std::uint64_t begin = first / grain * grain;
-        const std::uint64_t length = grain == 1 ? count / 2U % 700 : (1 + count / 4U % (1536 / grain)) * grain;
-        return intersection(page_run{universe.first + page_count{begin}, page_count{length}}, universe);
+        return space_operation::run_in(universe, place, count);
     }
 
     outcome call(member& m, const space_operation& op) {
@@ -126,7 +122,7 @@ class basic_space_trial {
                 return same(m, told, status::ok);
             }
             case space_operation::touch:
-                return touch(m, page_of(m, op), op.access());
+                return touch(m, op.page_in(universe, m.space.entries()), op.access());
             case space_operation::sweep:
                 return sweep(m, op);
             case space_operation::fill:
@@ -147,6 +143,11 @@ class basic_space_trial {
                 return setting_.together == company::files ? file_call(op) : std::nullopt;
             case space_operation::whole:
                 return map_whole(m, op);
+            case space_operation::collapse:
+            case space_operation::split:
+            case space_operation::relocate:
+            case space_operation::exchange:
+                return migrate(m, op);
             case space_operation::aim:
                 world_.aim(op.other);
                 return std::nullopt;
@@ -218,20 +219,20 @@ class basic_space_trial {
         return came;
     }
 
-    // ---- faults ----
-
-    /// Three times of four a page of an area.
-    [[nodiscard]] static vpn page_of(const member& m, const space_operation& op) {
-        const auto areas = m.space.entries();
-        if (areas.empty() || op.other % 4U == 0) return universe.first + page_count{op.place % universe.count.raw};
-        const page_run area = areas[op.place % areas.size()].pages;
-        return area.first + page_count{op.place / 8U % area.count.raw};
+    outcome migrate(member& m, const space_operation& op) {
+        std::vector<unsigned> holders(world_.frames().end().raw);  // all frames are alone where no space shares
+        if (setting_.together != company::none) holders = count_holders();
+        member& second = op.what % 4U == 0 ? members_[(op.who + 1U) % spaces] : m;
+        const migration_trial<typename World::policy_type, space_type> daemon(world_.policy(), universe, holders);
+        return daemon.perform(op, {m.space, m.model}, {second.space, second.model});
     }
+
+    // ---- faults ----
 
     /// Touches every page or every other page of a stretch, so that long mappings come up.
     outcome sweep(member& m, const space_operation& op) {
         const std::uint64_t step = op.other % 8U == 0 ? 2 : 1;
-        const std::uint64_t first = (page_of(m, op) - universe.first).raw;
+        const std::uint64_t first = (op.page_in(universe, m.space.entries()) - universe.first).raw;
         const std::uint64_t pages = op.count % (op.other % 16U < 3 ? 600U : 100U);
         for (std::uint64_t i = 0; i < pages; ++i) {
             const vpn page = universe.first + page_count{(first + i * step) % universe.count.raw};

@@ -7,35 +7,53 @@
 #include <cstdint>
 #include <iterator>
 #include <longreach/allocator/buddy.hpp>
-#include <longreach/allocator/ca_paging.hpp>
-#include <longreach/allocator/contiguity_map.hpp>
+#include <longreach/allocator/placement.hpp>
 #include <map>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "frame_account.hpp"
 #include "placement_script.hpp"
 
-// Two address spaces on one memory under ca_paging, and who owns every frame.
+// Two address spaces on one memory under a placement policy, and who owns every frame.
 //
-// The model knows nothing of placement. It knows that no frame is given twice, that a refusal means that no such block
-// is left, that everything given back is free, and that a page whose piece names free frames gets those and no others.
+// The trial knows nothing of placement. It knows that no frame is given twice and that everything given back is free.
+// What else a policy promises, its watch knows: ca_placement_watch.hpp, eager_placement_watch.hpp.
 
 namespace longreach::model {
 
+/// The leaves of one space by first page, and what a policy may ask about them.
+struct trial_leaves {
+    struct leaf {
+        pfn frame;
+        order size;
+    };
+    std::map<std::uint64_t, leaf> all;
+
+    [[nodiscard]] vpn first_mapped(run<vpn> pages) const {
+        auto next = all.lower_bound(pages.first.raw);
+        if (next != all.begin()) {
+            const auto before = std::prev(next);
+            if (before->first + before->second.size.pages().raw > pages.first.raw && !pages.empty()) return pages.first;
+        }
+        return next != all.end() && next->first < pages.end().raw ? vpn{next->first} : pages.end();
+    }
+};
+
+/// `Watch` makes the policy and says, each time "" or what was wrong: before a fault what is due, then whether it was
+/// done, and what tables may get; it follows releases and moves, and knows which unowned frames the policy holds.
+template <class Watch>
 class placement_trial {
   public:
-    using policy_type = ca_paging<vpn, pfn>;
+    using policy_type = typename Watch::policy_type;
 
     explicit placement_trial(const placement_setting& setting)
-        : owned_(setting.managed.count.raw, false),
+        : account_(setting.managed),
           buddy_memory_(buddy::required_bytes(setting.managed.count)),
-          map_memory_(contiguity_map::required_bytes(setting.managed.count)),
-          piece_memory_(policy_type::required_bytes(setting.pieces)),
           frames_(setting.managed, buddy_memory_),
-          clusters_(frames_, map_memory_),
-          policy_(frames_, clusters_, piece_memory_) {
+          watch_(frames_, account_, setting) {
         pin(setting);
         // Areas of two spaces, alike: 0 and 1 are neighbours, 1 ends unaligned, 2 grows up, 3 grows down.
         for (unsigned i = 0; i < areas_.size(); ++i) {
@@ -87,15 +105,15 @@ class placement_trial {
 
     /// What is wrong with any frame; O(frames), so for every few operations and the end.
     std::optional<std::string> frame_difference() const {
-        for (std::size_t i = 0; i < owned_.size(); ++i) {
-            const pfn f = frames_.managed().first + page_count{i};
-            if (frames_.is_free(f, base_order) == owned_[i]) return "frame " + std::to_string(f.raw) + " is wrong";
+        const auto held = watch_.held_frames();
+        for (pfn f = frames_.managed().first; f < frames_.managed().end(); f += page_count{1}) {
+            const bool unused = account_.is_free({f, page_count{1}}) && held.count(f.raw) == 0;
+            if (frames_.is_free(f, base_order) != unused) return "frame " + std::to_string(f.raw) + " is wrong";
         }
         return std::nullopt;
     }
 
-    const policy_type& policy() const { return policy_; }
-    const buddy& frames() const { return frames_; }
+    const policy_type& policy() const { return watch_.policy(); }
 
   private:
     struct area {
@@ -105,47 +123,7 @@ class placement_trial {
         bool grows_down;
         bool away;
     };
-    struct leaf {
-        pfn frame;
-        order size;
-    };
-    using table_type = std::map<std::uint64_t, leaf>;  // first page -> leaf
-
-    struct view {
-        const table_type& leaves;
-        vpn first_mapped(run<vpn> pages) const {
-            auto next = leaves.lower_bound(pages.first.raw);
-            if (next != leaves.begin()) {
-                const auto before = std::prev(next);
-                if (before->first + before->second.size.pages().raw > pages.first.raw && !pages.empty()) {
-                    return pages.first;
-                }
-            }
-            return next != leaves.end() && next->first < pages.end().raw ? vpn{next->first} : pages.end();
-        }
-    };
-
     static page_count at(const area& a, const placement_operation& op) { return {op.position % a.pages.count.raw}; }
-
-    std::size_t index(pfn f) const { return static_cast<std::size_t>((f - frames_.managed().first).raw); }
-    bool any_owned(run<pfn> block) const {
-        for (pfn f = block.first; f != block.end(); f += page_count{1}) {
-            if (owned_[index(f)]) return true;
-        }
-        return false;
-    }
-    void own(run<pfn> block, bool value) {
-        for (pfn f = block.first; f != block.end(); f += page_count{1}) owned_[index(f)] = value;
-        owned_count_ = value ? owned_count_ + block.count.raw : owned_count_ - block.count.raw;
-    }
-    bool has_free_block(order size) const {
-        if (size.pages() > frames_.managed().count) return false;
-        const run<pfn> all = frames_.managed();
-        for (pfn f = align_up(all.first, size); all.contains(run<pfn>{f, size.pages()}); f += size.pages()) {
-            if (!any_owned({f, size.pages()})) return true;
-        }
-        return false;
-    }
 
     void pin(const placement_setting& s) {
         std::uint64_t state = s.seed * 2 + 1;
@@ -154,44 +132,32 @@ class placement_trial {
              f += size.pages()) {
             state = state * 6364136223846793005U + 1442695040888963407U;
             if (state >> 61 >= s.pinned_eighths || frames_.allocate_at(f, size) != status::ok) continue;
-            own({f, size.pages()}, true);
+            account_.take({f, size.pages()}, frame_purpose::hole);
         }
     }
 
     std::string fault(area& a, vpn page, order size) {
         const run<vpn> block{page, size.pages()};
-        table_type& table = tables_[a.space];
-        if (!a.pages.contains(block) || view{table}.first_mapped(block) != block.end()) return {};
-
-        // A piece of the page whose frames are free and lie as the leaf needs must be obeyed.
-        std::optional<pfn> bound;
-        const auto& pieces = policy_.pieces();
-        const std::size_t before = pieces.position(a.space, page);
-        if (pieces.holds(before, a.space, page) && pieces[before].where.pages.contains(block)) {
-            const pfn target = pieces[before].target(page);
-            if (is_aligned(target, size) && !any_owned({target, size.pages()})) bound = target;
-        }
-        const placement_counters counted = policy_.counters();
+        trial_leaves& table = tables_[a.space];
+        if (!a.pages.contains(block) || table.first_mapped(block) != block.end()) return {};
         const placement_request<vpn> request{a.space, page, size, a.pages, a.grows_up, a.grows_down};
-        const std::optional<pfn> got = policy_.allocate(request, view{table});
-        if (!got) return has_free_block(size) ? "a fault was refused although a block is free" : "";
+        watch_.before(request, table);
+        const std::optional<pfn> got = watch_.policy().allocate(request, table);
+        if (!got) return watch_.refused(request);
         std::ostringstream told;
         told << "page " << page.raw << " got frame " << got->raw;
         if (!is_aligned(*got, size)) return told.str() + ", which is not aligned";
         if (!frames_.managed().contains(run<pfn>{*got, size.pages()})) return told.str() + ", which is not managed";
-        if (any_owned({*got, size.pages()})) return told.str() + ", which somebody has";
-        if (bound && *bound != *got) return told.str() + ", its piece says " + std::to_string(bound->raw);
-        own({*got, size.pages()}, true);
-        table[page.raw] = {*got, size};
-        const std::size_t after = pieces.position(a.space, page);
-        const bool placed = pieces.holds(after, a.space, page) && pieces[after].target(page) == *got;
-        if (!placed && policy_.counters().ordinary == counted.ordinary) return told.str() + ", which no piece names";
-        return {};
+        if (!account_.is_free({*got, size.pages()})) return told.str() + ", which somebody has";
+        account_.take({*got, size.pages()}, frame_purpose::page);
+        table.all[page.raw] = {*got, size};
+        const std::string wrong = watch_.served(request, *got);
+        return wrong.empty() ? wrong : told.str() + wrong;
     }
 
     /// The leaves that touch the pages go, each wholly; with `gone` the pages leave the address space.
     void unmap(area& a, page_count from, std::uint64_t count, bool gone) {
-        table_type& table = tables_[a.space];
+        auto& table = tables_[a.space].all;
         run<vpn> pages = intersection(run<vpn>{a.pages.first + from, page_count{count}}, a.pages);
         auto it = table.lower_bound(pages.first.raw);
         if (it != table.begin()) {
@@ -200,14 +166,16 @@ class placement_trial {
         }
         while (it != table.end() && it->first < pages.end().raw) {
             const vpn first{it->first};
-            const leaf mapped = it->second;
+            const trial_leaves::leaf mapped = it->second;
             const vpn end = first + mapped.size.pages();
             pages = run_between(first < pages.first ? first : pages.first, end > pages.end() ? end : pages.end());
-            policy_.free(a.space, first, mapped.frame, mapped.size);
-            own({mapped.frame, mapped.size.pages()}, false);
+            watch_.policy().free(a.space, first, mapped.frame, mapped.size);
+            account_.give({mapped.frame, mapped.size.pages()}, frame_purpose::page);
             it = table.erase(it);
         }
-        if (gone) policy_.release(a.space, pages);
+        if (!gone) return;
+        watch_.policy().release(a.space, pages);
+        watch_.released(a.space, pages);
     }
 
     static void grow(area& a, std::uint64_t count) {
@@ -222,8 +190,8 @@ class placement_trial {
         const std::uint64_t which = static_cast<std::uint64_t>(&a - areas_.data());
         const page_count shift{0x1000000 + which % 2 * 13};
         const vpn to = a.away ? a.pages.first - shift : a.pages.first + shift;
-        table_type moved;
-        table_type& table = tables_[a.space];
+        std::map<std::uint64_t, trial_leaves::leaf> moved;
+        auto& table = tables_[a.space].all;
         for (auto it = table.lower_bound(a.pages.first.raw); it != table.end() && it->first < a.pages.end().raw;) {
             const std::uint64_t first = it->first - a.pages.first.raw + to.raw;
             if (which % 2 == 0) {
@@ -236,47 +204,27 @@ class placement_trial {
             it = table.erase(it);
         }
         table.merge(moved);
-        policy_.move(a.space, a.pages, to);
+        watch_.policy().move(a.space, a.pages, to);
+        watch_.moved(a.space, a.pages, to);
         a.pages.first = to;
         a.away = !a.away;
     }
 
-    /// Who must lend a frame now: when the piece among those with a free frame gave its last block that gave none for
-    /// the longest time. Nothing where a frame is left that nobody was promised.
-    std::optional<std::uint64_t> lender() const {
-        std::optional<std::uint64_t> oldest;
-        if (frames_.unreserved_frames().raw != 0) return oldest;
-        for (std::size_t i = 0; i < policy_.pieces().size(); ++i) {
-            const auto& p = policy_.pieces()[i];
-            if (frames_.count_free_in(p.where.frames()).raw == 0) continue;
-            if (!oldest || p.used < *oldest) oldest = p.used;
-        }
-        return oldest;
-    }
-
-    bool lent_by(pfn frame, std::uint64_t used) const {
-        for (std::size_t i = 0; i < policy_.pieces().size(); ++i) {
-            const auto& p = policy_.pieces()[i];
-            if (p.where.frames().contains(frame) && p.used == used) return true;
-        }
-        return false;
-    }
-
     std::string allocate_table() {
-        const std::optional<std::uint64_t> used = lender();
-        const std::optional<pfn> got = policy_.allocate_table();
-        if (got && used && !lent_by(*got, *used)) return "a table was lent by a piece that gave a block later";
-        if (!got) return has_free_block(base_order) ? "a table was refused although a frame is free" : "";
-        if (any_owned({*got, page_count{1}})) return "a table got a frame that somebody has";
-        own({*got, page_count{1}}, true);
+        watch_.before_table();
+        const std::optional<pfn> got = watch_.policy().allocate_table();
+        if (got && !account_.is_free({*got, page_count{1}})) return "a table got a frame that somebody has";
+        const std::string wrong = watch_.table(got);
+        if (!wrong.empty() || !got) return wrong;
+        account_.take({*got, page_count{1}}, frame_purpose::table);
         page_tables_.push_back(*got);
         return {};
     }
     void free_table(std::uint64_t which) {
         if (page_tables_.empty()) return;
         pfn& chosen = page_tables_[which % page_tables_.size()];
-        policy_.free_table(chosen);
-        own({chosen, page_count{1}}, false);
+        watch_.policy().free_table(chosen);
+        account_.give({chosen, page_count{1}}, frame_purpose::table);
         chosen = page_tables_.back();
         page_tables_.pop_back();
     }
@@ -286,40 +234,36 @@ class placement_trial {
         vpn page = a.pages.first + from;
         if (count % 4 == 2) page = align_down(page, superpage_order) + page_count{511};
         if (count % 4 == 3) page = align_down(page, superpage_order);
-        const auto& pieces = policy_.pieces();
-        const std::size_t i = pieces.position(a.space, page);
-        if (!pieces.holds(i, a.space, page)) return;
-        const pfn target = pieces[i].target(page);
-        if (frames_.allocate_at(target, base_order) != status::ok) return;
-        own({target, page_count{1}}, true);
-        page_tables_.push_back(target);
+        const std::optional<pfn> target = watch_.aim(a.space, page);
+        if (!target || frames_.allocate_at(*target, base_order) != status::ok) return;
+        account_.take({*target, page_count{1}}, frame_purpose::table);
+        page_tables_.push_back(*target);
     }
 
-    std::string difference() const {
-        if (const violation broken = policy_.audit()) {
+    std::string difference() {
+        if (const violation broken = watch_.policy().audit()) {
             return "audit: " + std::string(broken.label) + " at " + std::to_string(broken.where);
         }
-        if (frames_.free_frames().raw + owned_count_ != owned_.size()) return "frames were lost or made";
-        return {};
+        if (account_.broken()) return "a frame was given twice, or back twice";
+        const page_count unused = frames_.free_frames() + watch_.held();
+        if (unused != account_.count(frame_purpose::free)) return "frames were lost or made";
+        return watch_.difference();
     }
 
-    std::vector<bool> owned_;
-    std::uint64_t owned_count_ = 0;
+    frame_account account_;
     std::uint64_t performed_ = 0;
     std::vector<std::byte> buddy_memory_;
-    std::vector<std::byte> map_memory_;
-    std::vector<std::byte> piece_memory_;
     buddy frames_;
-    contiguity_map clusters_;
-    policy_type policy_;
+    Watch watch_;
     std::array<area, placement_operation::areas> areas_{};
-    std::array<table_type, 2> tables_;
+    std::array<trial_leaves, 2> tables_;
     std::vector<pfn> page_tables_;  ///< and other frames that belong to no page
 };
 
 /// Performs a whole script; where a promise is broken, says the operations up to it and which.
-inline std::optional<std::string> run_script(placement_script script, std::size_t most) {
-    placement_trial trial(script.setting());
+template <class Watch>
+std::optional<std::string> run_script(placement_script script, std::size_t most) {
+    placement_trial<Watch> trial(script.setting());
     std::ostringstream history;
     history << script.setting() << '\n';
     for (std::size_t i = 0; i < most && !script.done(); ++i) {

@@ -30,7 +30,11 @@ struct space_operation {
         read,
         resize,
         evict,
-        whole,  ///< maps one or two superpages' worth of pages and touches them
+        whole,     ///< maps one or two superpages' worth of pages and touches them
+        collapse,  ///< this and the next three as daemons do them, page or region picked near an area
+        split,
+        relocate,
+        exchange,
         kinds
     };
     kind_type kind{};
@@ -56,10 +60,28 @@ struct space_operation {
         return what % 16U == 0 ? access_kind::fetch : what % 2U == 0 ? access_kind::load : access_kind::store;
     }
 
+    /// A stretch of `universe`. Half of all begin and end at 64 pages or at superpages, so that neighbours and whole
+    /// regions come up.
+    [[nodiscard]] static page_run run_in(page_run universe, std::uint16_t place, std::uint16_t count) {
+        const std::uint64_t first = place % universe.count.raw;
+        const std::uint64_t grain = (count & 1U) == 0 ? 1 : (count & 2U) == 0 ? 64 : 512;
+        const std::uint64_t begin = first / grain * grain;
+        const std::uint64_t length = grain == 1 ? count / 2U % 700 : (1 + count / 4U % (1536 / grain)) * grain;
+        return intersection(page_run{universe.first + page_count{begin}, page_count{length}}, universe);
+    }
+    /// A page: three times of four of one of the areas.
+    template <class Areas>
+    [[nodiscard]] vpn page_in(page_run universe, const Areas& areas) const {
+        if (areas.empty() || other % 4U == 0) return universe.first + page_count{place % universe.count.raw};
+        const page_run area = areas[place % areas.size()].pages;
+        return area.first + page_count{place / 8U % area.count.raw};
+    }
+
     friend std::ostream& operator<<(std::ostream& out, const space_operation& op) {
-        static constexpr const char* names[] = {"map",   "unmap", "protect", "move",   "discard", "touch",
-                                                "sweep", "drop",  "aim",     "refuse", "advise",  "fill",
-                                                "fork",  "exit",  "read",    "resize", "evict",   "whole"};
+        static constexpr const char* names[] = {"map",      "unmap", "protect",  "move",    "discard", "touch",
+                                                "sweep",    "drop",  "aim",      "refuse",  "advise",  "fill",
+                                                "fork",     "exit",  "read",     "resize",  "evict",   "whole",
+                                                "collapse", "split", "relocate", "exchange"};
         return out << "{space_operation::" << names[op.kind] << ", " << int{op.what} << ", " << op.place << ", "
                    << op.count << ", " << op.other << ", " << int{op.who} << '}';
     }

@@ -7,8 +7,10 @@
 #include <longreach/allocator/buddy.hpp>
 #include <longreach/allocator/ca_paging.hpp>
 #include <longreach/allocator/contiguity_map.hpp>
+#include <longreach/allocator/eager.hpp>
 #include <longreach/allocator/thp.hpp>
 #include <longreach/pagetable/frame_memory.hpp>
+#include <type_traits>
 #include <vector>
 
 #include "list_policy.hpp"
@@ -60,7 +62,7 @@ struct buddy_memory {
     std::vector<std::byte> piece_bytes;
 };
 
-/// Frames of a buddy under `Inner`: thp or ca_paging.
+/// Frames of a buddy under `Inner`: thp, ca_paging or eager.
 template <class Inner>
 class buddy_world {
   public:
@@ -85,13 +87,17 @@ class buddy_world {
     }
 
     [[nodiscard]] std::uint64_t frames_given() const {
-        return (frames().count - memory_.frames.free_frames()).raw - pinned_.size();
+        const std::uint64_t used = (frames().count - memory_.frames.free_frames()).raw - pinned_.size();
+        if constexpr (std::is_same_v<Inner, eager<vpn, pfn>>) return used - policy_.inner().held().raw;
+        return used;
     }
 
   private:
     policy_type make() {
         if constexpr (std::is_same_v<Inner, thp<vpn, pfn>>) {
             return policy_type(most_tables, memory_.frames);
+        } else if constexpr (std::is_same_v<Inner, eager<vpn, pfn>>) {
+            return policy_type(most_tables, memory_.frames, memory_.piece_bytes);
         } else {
             return policy_type(most_tables, memory_.frames, memory_.clusters, memory_.piece_bytes);
         }
@@ -105,6 +111,7 @@ class buddy_world {
 
 using thp_world = buddy_world<thp<vpn, pfn>>;
 using ca_world = buddy_world<ca_paging<vpn, pfn>>;
+using eager_world = buddy_world<eager<vpn, pfn>>;
 
 }  // namespace longreach::model
 

@@ -81,6 +81,10 @@ class watched_policy {
         }
         inner_.move(space, pages, to);
     }
+    /// A test says that two blocks changed hands, which no policy hears of.
+    void exchanged(frame a, frame b, order size) {
+        for (std::uint64_t i = 0; i < size.pages().raw; ++i) std::swap(owner_.at(a.raw + i), owner_.at(b.raw + i));
+    }
     void fork(std::uint32_t parent, std::uint32_t child) {
         forked_ = true;
         inner_.fork(parent, child);
@@ -93,6 +97,7 @@ class watched_policy {
     [[nodiscard]] std::uint64_t frames_held() const { return owner_.size(); }
     [[nodiscard]] std::uint64_t tables_held() const { return tables_.size(); }
     [[nodiscard]] Inner& inner() { return inner_; }
+    [[nodiscard]] const Inner& inner() const { return inner_; }
 
     std::size_t withheld_tables = 0;  ///< table frames that it keeps to itself
     int refuse_up_to_order = -1;      ///< refuses page frames of orders up to this one

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Faults, frees, growth, moves and page tables of two address spaces: eager takes the largest blocks for a whole area
+// or nothing, and every page gets the frame that is held for it.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+#include "../tests/model/eager_placement_watch.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace longreach::model;
+    if (const auto told = run_script<eager_placement_watch>(placement_script(data, size), 256)) {
+        std::fprintf(stderr, "%s\n", told->c_str());
+        std::abort();
+    }
+    return 0;
+}
