@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <longreach/workloads/experiment.hpp>
+#include <longreach/workloads/experiment_run.hpp>
 #include <longreach/workloads/load_workload.hpp>
 #include <vector>
 
@@ -69,7 +69,7 @@ using machines = testing::Types<native_machine<thp_kind>, native_machine<ca_kind
 TYPED_TEST_SUITE(frames_of, machines);
 
 TYPED_TEST(frames_of, a_machine_on_which_nothing_ran_are_free_or_pinned) {
-    TypeParam machine({page_count{32 * 512 + 100}, 25, 3, 64, 64});
+    TypeParam machine({page_count{32 * 512 + 100}, hog_of(25), 3, 64, 64});
     const std::vector<frame_map> maps = machine.frame_maps();
     expect_complete(maps.front(), 32 * 512 + 100);
     EXPECT_EQ(maps.front().total(frame_use::pinned).frames, 8U * 512);
@@ -78,7 +78,7 @@ TYPED_TEST(frames_of, a_machine_on_which_nothing_ran_are_free_or_pinned) {
 }
 
 TYPED_TEST(frames_of, a_machine_belong_to_what_zone_hog_and_census_say) {
-    TypeParam machine({page_count{32 * 512}, 25, 3, 64, 64});
+    TypeParam machine({page_count{32 * 512}, hog_of(25), 3, 64, 64});
     run_program(machine);
     const std::vector<frame_map> maps = machine.frame_maps();
     const frame_map& map = maps.front();
@@ -99,7 +99,7 @@ TYPED_TEST(frames_of, a_machine_belong_to_what_zone_hog_and_census_say) {
 }
 
 TYPED_TEST(frames_of, a_host_belong_to_those_of_the_guest_frames_that_they_back) {
-    TypeParam machine({page_count{32 * 512}, 25, 3, 64, 64});
+    TypeParam machine({page_count{32 * 512}, hog_of(25), 3, 64, 64});
     run_program(machine);
     const std::vector<frame_map> maps = machine.frame_maps();
     if (maps.size() == 1) {
@@ -122,7 +122,7 @@ TYPED_TEST(frames_of, a_host_belong_to_those_of_the_guest_frames_that_they_back)
 }
 
 TEST(frame_map, free_frames_that_the_policy_reserves_are_told_from_others) {
-    native_machine<ca_kind> machine({page_count{32 * 512}, 0, 1, 64, 64});
+    native_machine<ca_kind> machine({page_count{32 * 512}, {}, 1, 64, 64});
     run_program(machine);
     const frame_map map = machine.frame_maps().front();
     std::uint64_t taken = 0;
@@ -159,11 +159,15 @@ TEST(frame_map, runs_join_only_where_page_and_frame_go_on) {
 TEST(experiment, hands_out_frame_maps_only_where_they_are_wanted) {
     const auto recordings = load_workload("sqlite", translation_feed::census);
     ASSERT_TRUE(recordings.ok());
-    experiment wanted{policy_name::ca,          machine_mode::virtualized, page_count{std::uint64_t{1} << 17}, 30, 1,
-                      translation_feed::census, census_moment::end};
-    const auto without = run_experiment((*recordings)[0], wanted);
+    experiment wanted;
+    wanted.mode = machine_mode::virtualized;
+    wanted.memory = page_count{std::uint64_t{1} << 17};
+    wanted.fragmented = hog_of(30);
+    wanted.feed = translation_feed::census;
+    wanted.moment = census_moment::end;
+    const auto without = run_experiment<thp_kind, ca_kind>((*recordings)[0], wanted);
     wanted.with_frame_maps = true;
-    const auto with = run_experiment((*recordings)[0], wanted);
+    const auto with = run_experiment<thp_kind, ca_kind>((*recordings)[0], wanted);
     ASSERT_TRUE(without.ok() && with.ok());
     EXPECT_TRUE(without->frame_maps.empty());
     ASSERT_EQ(with->frame_maps.size(), 2U);

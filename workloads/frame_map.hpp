@@ -30,7 +30,7 @@ enum class frame_use : std::uint8_t {
     table,        ///< a page table over this memory
     guest_table,  ///< a host's frame: a page table of the guest
     idle,         ///< a host's frame: mapped for a guest frame that the guest does not use
-    pinned,       ///< by the hog
+    pinned,       ///< by the hog or another fragmentation, or a node's own records
     other,        ///< taken, and none of these
 };
 
@@ -122,14 +122,14 @@ template <class IsFree>
     return result;
 }
 
-/// What a zone itself knows, free runs and pinned blocks, and the tables that lie in it.
+/// What a zone itself knows, free runs and pinned ones, and the tables that lie in it.
 template <class Space, class Zone>
 [[nodiscard]] std::vector<owned_frames> frames_beside_areas(const Space& space, Zone& zone) {
     std::vector<owned_frames> found;
     zone.for_each_free_run([&](auto free) { found.push_back({free.first.raw, free.count.raw, frame_use::free}); });
-    for (const auto block : zone.pinned()) {
-        found.push_back({block.raw, superpage_order.pages().raw, frame_use::pinned});
-    }
+    zone.pinned().for_each_run([&](auto pinned) {
+        found.push_back({pinned.first.raw, pinned.count.raw, frame_use::pinned});
+    });
     space.tables().for_each_table([&](auto frame, unsigned, auto, std::uint64_t) {
         found.push_back({frame.raw, 1, frame_use::table});
         return true;

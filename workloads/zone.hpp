@@ -18,9 +18,14 @@
 #include "../allocator/contiguity_map.hpp"
 #include "../allocator/frame_run.hpp"
 #include "../allocator/units.hpp"
+#include "fragment/fragmentation.hpp"
+#include "fragment/hog.hpp"
+#include "fragment/memory_image.hpp"
+#include "fragment/pinned_frames.hpp"
 #include "random.hpp"
 
-// The physical memory of one simulated machine: frames 0 to n - 1, of which only the metadata exists.
+// The physical memory of one simulated machine: frames 0 to n - 1, of which only the metadata exists. One node, or
+// several of one size, one behind the other; no free run reaches from one into the next.
 
 LONGREACH_NAMESPACE_BEGIN
 
@@ -43,38 +48,65 @@ class lazy_memory {
     std::size_t size_;
 };
 
+/// How a memory is divided.
+struct zone_layout {
+    /// The first frames of every node but the first: its own records, taken for good.
+    static constexpr page_count node_records = superpage_order.pages();
+
+    page_count memory{};  ///< frames of each node; with several nodes more than node_records
+    unsigned nodes = 1;   ///< 1 or more
+
+    [[nodiscard]] constexpr page_count frames() const noexcept { return {memory.raw * nodes}; }
+};
+
 template <class Frame>
 class simulated_zone {
   public:
     explicit simulated_zone(page_count size, block_choice choice = block_choice::smallest)
-        : frame_bits_(basic_buddy<Frame>::required_bytes(size, {choice})),
-          frames_({Frame{0}, size}, frame_bits_.bytes(), {choice}),
-          cluster_tree_(basic_contiguity_map<Frame>::required_bytes(size)),
-          clusters_(frames_, cluster_tree_.bytes()) {}
+        : simulated_zone(zone_layout{size}, choice) {}
+    explicit simulated_zone(zone_layout layout, block_choice choice = block_choice::smallest)
+        : layout_(layout),
+          frame_bits_(basic_buddy<Frame>::required_bytes(layout.frames(), {choice})),
+          frames_({Frame{0}, layout.frames()}, frame_bits_.bytes(), {choice}),
+          cluster_tree_(basic_contiguity_map<Frame>::required_bytes(layout.frames())),
+          clusters_(frames_, cluster_tree_.bytes()) {
+        LONGREACH_CHECK(layout.nodes == 1 || layout.memory > zone_layout::node_records, "simulated_zone.nodes");
+        unit_set records(layout.nodes == 1 ? 0 : layout.frames().raw);
+        for (unsigned node = 1; node < layout.nodes; ++node) {
+            records.insert(node * layout.memory.raw, zone_layout::node_records.raw);
+        }
+        pin(records);
+    }
     simulated_zone(const simulated_zone&) = delete;
     simulated_zone& operator=(const simulated_zone&) = delete;
 
     [[nodiscard]] basic_buddy<Frame>& frames() noexcept { return frames_; }
     [[nodiscard]] basic_contiguity_map<Frame>& clusters() noexcept { return clusters_; }
 
-    /// Takes `percent` (0 to 100) of the aligned 2 MiB blocks of a fresh zone for good, drawn at random: the hog.
+    [[nodiscard]] const zone_layout& layout() const noexcept { return layout_; }
+
+    /// Takes frames for good, all of which are free; no migration ever moves them. O(frames / 64).
+    void pin(const unit_set& wanted) {
+        take_frames(frames_, wanted);
+        pinned_.add(wanted);
+    }
+    /// Takes `percent` (0 to 100) of the aligned 2 MiB blocks for good, drawn at random: hog:2M:PERCENT.
     void pin(unsigned percent, std::uint64_t seed) {
-        std::vector<Frame> blocks;
-        const order size = superpage_order;
-        for (Frame f{0}; frames_.managed().contains(run<Frame>{f, size.pages()}); f += size.pages())
-            blocks.push_back(f);
+        memory_image memory = image();
         random_numbers random(seed);
-        random.shuffle(std::span<Frame>(blocks));
-        blocks.resize(blocks.size() * percent / 100);
-        for (const Frame f : blocks) {
-            const status taken = frames_.allocate_at(f, size);
-            LONGREACH_CHECK(taken == status::ok, "simulated_zone.pin");
-        }
-        pinned_ = std::move(blocks);
+        const absl::Status done = take(memory, hog_step{superpage_order, percent}, random);
+        LONGREACH_CHECK(done.ok(), "simulated_zone.pin");
+        pin(memory.pinned());
     }
 
-    /// The 2 MiB blocks that the hog took, in the order of the draw.
-    [[nodiscard]] std::span<const Frame> pinned() const noexcept { return pinned_; }
+    /// The frames that are pinned: by the hog, by other steps of a fragmentation, and as records of nodes.
+    [[nodiscard]] const pinned_frames<Frame>& pinned() const noexcept { return pinned_; }
+
+    /// What is taken now, for a fragmentation to go on from.
+    [[nodiscard]] memory_image image() const {
+        const unit_set used = frames_in_use(frames_);
+        return {used, used, layout_.memory};
+    }
 
     /// Hands every free run as it is now, in address order, to `visit(run<Frame>)`.
     template <class Visit>
@@ -95,11 +127,12 @@ class simulated_zone {
     }
 
   private:
+    zone_layout layout_;
     lazy_memory frame_bits_;
     basic_buddy<Frame> frames_;
     lazy_memory cluster_tree_;
     basic_contiguity_map<Frame> clusters_;
-    std::vector<Frame> pinned_;
+    pinned_frames<Frame> pinned_;
 };
 
 LONGREACH_NAMESPACE_END
