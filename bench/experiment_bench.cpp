@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <longreach/workloads/experiment.hpp>
+#include <longreach/workloads/experiment_run.hpp>
 #include <longreach/workloads/load_workload.hpp>
 #include <map>
 #include <string>
@@ -34,11 +34,11 @@ void run(benchmark::State& state, const std::string& name, policy_name policy, m
     wanted.policy = policy;
     wanted.mode = mode;
     wanted.memory = floor_pages(std::uint64_t{4} << 30);
-    wanted.hog_percent = hog;
+    wanted.fragmented = hog_of(hog);
     const recording& from = program(name);
     outcome last;
     for (auto _ : state) {
-        auto found = run_experiment(from, wanted);
+        auto found = run_experiment<thp_kind, ca_kind>(from, wanted);
         if (!found.ok()) return state.SkipWithError("out of memory");
         last = *found;
     }

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <longreach/workloads/experiment.hpp>
+#include <longreach/workloads/experiment_run.hpp>
 #include <longreach/workloads/load_workload.hpp>
 #include <longreach/workloads/recording_totals.hpp>
 
@@ -105,7 +105,7 @@ experiment on_small_machine(policy_name policy, machine_mode mode, translation_f
 }
 
 outcome outcome_of(const recording& program, const experiment& wanted) {
-    const absl::StatusOr<outcome> found = run_experiment(program, wanted);
+    const absl::StatusOr<outcome> found = run_experiment<thp_kind, ca_kind>(program, wanted);
     EXPECT_TRUE(found.ok()) << found.status();
     return found.ok() ? *found : outcome{};
 }
@@ -290,7 +290,7 @@ TEST(experiment_hog, of_seed_s_is_drawn_from_2s_in_the_guest_and_from_2s_plus_1_
     experiment wanted;
     wanted.policy = policy_name::thp;
     wanted.memory = page_count{blocks * 512};
-    wanted.hog_percent = 50;
+    wanted.fragmented = hog_of(50);
     wanted.feed = translation_feed::census;
     unsigned guests_apart = 0;
     unsigned hosts_apart = 0;

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <longreach/workloads/experiment.hpp>
+#include <longreach/workloads/experiment_run.hpp>
 #include <longreach/workloads/recording_totals.hpp>
 #include <vector>
 
@@ -63,12 +63,12 @@ RC_GTEST_PROP(machine, policies_differ_in_frames_and_never_in_pages, (std::uint6
     for (const machine_mode mode : {machine_mode::native, machine_mode::virtualized}) {
         experiment wanted;
         wanted.memory = page_count{8192};
-        wanted.hog_percent = 30;
+        wanted.fragmented = hog_of(30);
         wanted.mode = mode;
         wanted.policy = policy_name::thp;
-        const absl::StatusOr<outcome> thp = run_experiment(drawn, wanted);
+        const absl::StatusOr<outcome> thp = run_experiment<thp_kind, ca_kind>(drawn, wanted);
         wanted.policy = policy_name::ca;
-        const absl::StatusOr<outcome> ca = run_experiment(drawn, wanted);
+        const absl::StatusOr<outcome> ca = run_experiment<thp_kind, ca_kind>(drawn, wanted);
         if (!thp.ok()) RC_FAIL(std::string(thp.status().message()));
         if (!ca.ok()) RC_FAIL(std::string(ca.status().message()));
         RC_ASSERT(thp->runs.pages == ca->runs.pages);

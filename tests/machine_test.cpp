@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <longreach/workloads/experiment.hpp>
+#include <longreach/workloads/experiment_run.hpp>
 #include <longreach/workloads/recording_totals.hpp>
 #include <numeric>
 #include <string>
@@ -43,7 +43,7 @@ vma_event unmap(std::uint64_t seq, vpn first, std::uint64_t count) {
 }
 
 machine_options small_machine(std::uint64_t frames = 8192, unsigned hog = 0, std::uint64_t seed = 1) {
-    return {page_count{frames}, hog, seed, 64, 64};
+    return {page_count{frames}, hog_of(hog), seed, 64, 64};
 }
 
 // ---- the zone
@@ -202,8 +202,8 @@ experiment on(std::uint64_t frames, census_moment moment = census_moment::peak) 
 
 TEST(experiment, the_census_is_taken_at_the_peak_or_at_the_end) {
     const recording program = rise_and_fall();
-    const absl::StatusOr<outcome> peak = run_experiment(program, on(4096));
-    const absl::StatusOr<outcome> end = run_experiment(program, on(4096, census_moment::end));
+    const absl::StatusOr<outcome> peak = run_experiment<thp_kind, ca_kind>(program, on(4096));
+    const absl::StatusOr<outcome> end = run_experiment<thp_kind, ca_kind>(program, on(4096, census_moment::end));
     ASSERT_TRUE(peak.ok() && end.ok());
     EXPECT_EQ(peak->runs.pages, 768U);
     EXPECT_EQ(end->runs.pages, 16U);
@@ -214,14 +214,14 @@ TEST(experiment, the_census_is_taken_at_the_peak_or_at_the_end) {
 TEST(experiment, the_bound_is_the_larger_of_stretches_and_free_runs) {
     const recording program = rise_and_fall();
     experiment wanted = on(4096);
-    const absl::StatusOr<outcome> fresh = run_experiment(program, wanted);
+    const absl::StatusOr<outcome> fresh = run_experiment<thp_kind, ca_kind>(program, wanted);
     ASSERT_TRUE(fresh.ok());
     EXPECT_EQ(fresh->bound99(), 1U);
     EXPECT_EQ(fresh->host_bound99, 0U);
     // Half of eight 2 MiB pieces pinned: 768 pages need at least two of the free ones, or one run of them.
-    wanted.hog_percent = 50;
+    wanted.fragmented = hog_of(50);
     wanted.mode = machine_mode::virtualized;
-    const absl::StatusOr<outcome> hogged = run_experiment(program, wanted);
+    const absl::StatusOr<outcome> hogged = run_experiment<thp_kind, ca_kind>(program, wanted);
     ASSERT_TRUE(hogged.ok());
     simulated_zone<gfn> guest(page_count{4096});
     guest.pin(50, 2);
@@ -235,7 +235,7 @@ TEST(experiment, the_bound_is_the_larger_of_stretches_and_free_runs) {
 TEST(experiment, the_need_is_what_the_peak_takes_on_base_pages) {
     const recording program = rise_and_fall();
     experiment wanted = on(4096);
-    wanted.hog_percent = 30;
+    wanted.fragmented = hog_of(30);
     const memory_need need = need_of(program, wanted);
     EXPECT_EQ(need.needed, 768U + 2 + 1 + 1 + 1);  // pages, and the tables of levels 1 to 4
     EXPECT_EQ(need.left, 4096U - 2 * 512);
@@ -246,7 +246,7 @@ TEST(experiment, a_memory_that_is_too_small_is_said_in_one_line) {
     for (const machine_mode mode : {machine_mode::native, machine_mode::virtualized}) {
         experiment wanted = on(512);
         wanted.mode = mode;
-        const absl::StatusOr<outcome> found = run_experiment(program, wanted);
+        const absl::StatusOr<outcome> found = run_experiment<thp_kind, ca_kind>(program, wanted);
         ASSERT_FALSE(found.ok());
         EXPECT_EQ(found.status().code(), absl::StatusCode::kResourceExhausted);
         const std::string message(found.status().message());

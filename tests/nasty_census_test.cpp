@@ -23,7 +23,7 @@ namespace longreach {
 namespace {
 
 constexpr vpn heap{std::uint64_t{1} << 27};  // on a 1 GiB boundary
-constexpr machine_options small{page_count{8192}, 0, 1, 64, 64};
+const machine_options small{page_count{8192}, {}, 1, 64, 64};
 
 vma_event event_of(vma_kind kind, std::uint64_t first, std::uint64_t count, bool writable = true) {
     vma_event event;
@@ -237,12 +237,12 @@ class planned {
     Frame next_table_;
 };
 
-struct planned_kind {
+struct planned_kind : detail::kind_base<policy_name::thp, superpage_use::always> {
     template <class Page, class Frame>
     class over {
       public:
         using policy_type = planned<Page, Frame>;
-        explicit over(simulated_zone<Frame>& zone) : policy_(zone.frames()) {}
+        over(simulated_zone<Frame>& zone, std::uint64_t) : policy_(zone.frames()) {}
         [[nodiscard]] policy_type& policy() noexcept { return policy_; }
 
       private:

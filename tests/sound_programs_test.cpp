@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <longreach/workloads/experiment.hpp>
+#include <longreach/workloads/experiment_run.hpp>
 #include <longreach/workloads/load_workload.hpp>
 #include <string>
 #include <vector>
@@ -23,10 +23,10 @@ struct shared_program : testing::TestWithParam<const char*> {
         wanted.policy = policy;
         wanted.mode = mode;
         wanted.memory = four_gib;
-        wanted.hog_percent = hog;
+        wanted.fragmented = hog_of(hog);
         wanted.seed = seed;
         wanted.feed = translation_feed::census;
-        auto done = run_experiment(program, wanted);
+        auto done = run_experiment<thp_kind, ca_kind>(program, wanted);
         EXPECT_TRUE(done.ok()) << done.status();
         return done.ok() ? *done : outcome{};
     }

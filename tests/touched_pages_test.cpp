@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <iterator>
 #include <longreach/workloads/random.hpp>
 #include <longreach/workloads/touched_pages.hpp>
 #include <map>
@@ -102,6 +103,72 @@ TEST(touched_pages, emptying_a_huge_range_costs_what_lies_in_it) {
     pages.empty({vpn{6}, page_count{(std::uint64_t{1} << 35) - 6}});
     EXPECT_EQ(pages.resident(), 1U);
     EXPECT_TRUE(pages.find(vpn{5}).resident);
+}
+
+/// What a set of pages tells, page by page where two of them may differ.
+void expect_equal(const touched_pages& one, const touched_pages& other, vpn first, std::uint64_t count) {
+    ASSERT_EQ(one.resident(), other.resident());
+    ASSERT_EQ(one.distinct(), other.distinct());
+    ASSERT_EQ(one.table_frames(), other.table_frames());
+    ASSERT_EQ(one.table_frames_ever(), other.table_frames_ever());
+    for (vpn page = first; page < first + page_count{count}; page += page_count{1}) {
+        ASSERT_EQ(one.find(page).resident, other.find(page).resident) << page.raw;
+        ASSERT_EQ(one.find(page).stored, other.find(page).stored) << page.raw;
+    }
+}
+
+TEST(touched_pages, a_run_arrives_as_its_pages_do_one_by_one) {
+    touched_pages by_run;
+    touched_pages by_page;
+    random_numbers random(9);
+    const vpn first{(std::uint64_t{1} << 27) - 900};  // over the edges of 2 MiB, 1 GiB and 512 GiB
+    for (int i = 0; i < 300; ++i) {
+        constexpr std::uint64_t lengths[] = {1, 2, 63, 64, 65, 130, 512, 1100};
+        const page_run run{first + page_count{random.below(900)}, page_count{lengths[random.below(8)]}};
+        if (random.chance(1, 3)) {
+            by_run.empty(run);
+            by_page.empty(run);
+        } else {
+            by_run.arrive(run);
+            for (vpn page = run.first; page < run.end(); page += page_count{1}) {
+                if (!by_page.find(page).resident) by_page.arrive(page, false);
+            }
+        }
+        if (random.chance(1, 4)) {
+            by_run.store(run.first);
+            by_page.store(run.first);
+        }
+        ASSERT_EQ(by_run.audit().label, nullptr);
+        expect_equal(by_run, by_page, first, 2000);
+    }
+}
+
+TEST(touched_pages, nothing_arrives_with_an_empty_run) {
+    touched_pages pages;
+    pages.arrive(page_run{vpn{700}, page_count{0}});
+    EXPECT_EQ(pages.resident(), 0U);
+    EXPECT_EQ(pages.table_frames_ever(), 1U);
+    EXPECT_EQ(pages.audit().label, nullptr);
+}
+
+TEST(touched_pages, resident_around_counts_the_pages_of_the_aligned_2_mib_that_holds_a_page) {
+    touched_pages pages;
+    std::set<std::uint64_t> model;
+    random_numbers random(4);
+    for (int i = 0; i < 2000; ++i) {
+        const page_run run{vpn{random.below(2000)}, page_count{random.below(300)}};
+        const bool goes = random.chance(1, 2);
+        if (goes) pages.empty(run);
+        if (!goes) pages.arrive(run);
+        for (std::uint64_t p = run.first.raw; p < run.end().raw; ++p) {
+            if (goes) model.erase(p);
+            if (!goes) model.insert(p);
+        }
+        const std::uint64_t asked = random.below(2600);
+        const std::uint64_t region = asked / 512 * 512;
+        const auto held = std::distance(model.lower_bound(region), model.lower_bound(region + 512));
+        ASSERT_EQ(pages.resident_around(vpn{asked}), static_cast<std::uint64_t>(held)) << asked;
+    }
 }
 
 struct damage {

@@ -5,15 +5,20 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
+
+#include <absl/status/status.h>
 
 #include "../allocator/config.hpp"
 #include "../allocator/placement.hpp"
 #include "../spot/mmu.hpp"
 #include "census.hpp"
+#include "fragment/fragmentation.hpp"
 #include "frame_map.hpp"
 #include "recording.hpp"
+#include "run_account.hpp"
 
 // What the machines that run a recorded program have in common; native_machine.hpp and virtual_machine.hpp are they.
 //
@@ -23,11 +28,14 @@ LONGREACH_NAMESPACE_BEGIN
 
 /// What a machine is made of.
 struct machine_options {
-    page_count memory{};        ///< frames of the native machine or of the guest; a host has twice as many
-    unsigned hog_percent = 0;   ///< share of each memory pinned at random in 2 MiB pieces
-    std::uint64_t seed = 0;     ///< of the pinning: 2 * seed for the native machine or guest, 2 * seed + 1 for the host
-    std::size_t areas = 0;      ///< most map entries at one time
-    std::size_t stretches = 0;  ///< most stretches of touched pages; each 2 MiB of pages counts for one
+    page_count memory{};         ///< frames of each node of the native machine or the guest; a host has twice as many
+    fragmentation fragmented{};  ///< what each memory looks like before the program starts
+    std::uint64_t seed = 0;      ///< of that: 2 * seed for the native machine or guest, 2 * seed + 1 for the host
+    std::size_t areas = 0;       ///< most map entries at one time
+    std::size_t stretches = 0;   ///< most stretches of touched pages; each 2 MiB of pages counts for one
+    unsigned nodes = 1;          ///< of the native machine or the guest; a host has one
+    std::function<unsigned(vpn)> coverage{};  ///< pages of the aligned 2 MiB that the program uses while a daemon
+                                              ///< samples, 0 to 512; empty for all that it touched
 };
 
 /// Counts of the faults of one dimension.
@@ -38,18 +46,29 @@ struct machine_counters {
 
 /// The members that whatever drives a machine relies on.
 template <class M>
-concept simulated_machine = requires(M machine, const vma_event& event, vpn page, access_kind kind, std::uint64_t pc,
-                                     bool through_tlbs) {
+concept simulated_machine = requires(M machine, const vma_event& event, vpn page, page_run pages, access_kind kind,
+                                     std::uint64_t pc, bool through_tlbs) {
+    // Whether the memory could be fragmented as wanted; where not, the machine is of no use.
+    { machine.started() } -> std::same_as<const absl::Status&>;
     // A recorded mapping event happens.
     { machine.apply(event) } -> std::same_as<status>;
     // A load or store touches a page: the fault is served; nothing happens where the table allows it already.
     { machine.touch(page, kind) } -> std::same_as<status>;
+    // The same for each of the pages, in order.
+    { machine.touch(pages, kind) } -> std::same_as<status>;
+    // Whether memory is mapped, or given back, by more than faults and mapping events.
+    { M::maps_behind } -> std::convertible_to<bool>;
+    // Daemons go on until they find nothing to do; `settles` says whether there is one.
+    machine.settle();
+    { M::settles } -> std::convertible_to<bool>;
     // From now on accesses are translated, by an MMU that is empty.
     machine.begin_translation();
     // One access to one page, through the TLBs or as a miss of both.
     { machine.translate(pc, page, kind, through_tlbs) } -> std::same_as<status>;
     // Mapped base pages of the program.
     { machine.resident_pages() } -> std::same_as<std::uint64_t>;
+    // Base pages that the program touched and still has.
+    { machine.touched_pages() } -> std::same_as<std::uint64_t>;
     // The runs as they are now.
     { machine.count() } -> std::same_as<census>;
     // Free runs, longest first; a host's are empty on a native machine.
@@ -58,6 +77,7 @@ concept simulated_machine = requires(M machine, const vma_event& event, vpn page
     // Who has which frame now, in the machine's memory, or in the guest's and then the host's.
     { machine.frame_maps() } -> std::same_as<std::vector<frame_map>>;
     { machine.counters() } -> std::same_as<machine_counters>;
+    { machine.costs() } -> std::same_as<run_costs>;
     { machine.host_counters() } -> std::same_as<machine_counters>;
     { machine.translation() } -> std::same_as<mmu_counters>;
     // Whether it was the host that had no frame for the last fault.
@@ -79,6 +99,9 @@ class translator {
     void invalidate(page_run pages) {
         if (mmu_) mmu_->invalidate(pages);
     }
+    void flush() {
+        if (mmu_) mmu_->flush();
+    }
     [[nodiscard]] mmu_counters counters() const noexcept { return mmu_ ? mmu_->counters() : mmu_counters{}; }
 
     /// Translates one page; `serve(answer)` mends a fault. Each mended fault brings the walk further, and a walk can
@@ -99,15 +122,32 @@ class translator {
     std::optional<mmu<Walker>> mmu_;
 };
 
-/// Serves the fault of a load or store, where the table does not allow it already; a page that changes its frame or its
-/// rights leaves the translator.
-template <class Space, class Translator>
-status touch_page(Space& space, Translator& translator, vpn page, access_kind kind) {
-    const auto mapped = space.translate(page);
-    if (mapped && mapped->attributes.allowed.allows(kind)) return status::ok;
-    const status outcome = space.fault(page, kind).outcome;
-    if (mapped) translator.invalidate({page, page_count{1}});
-    return outcome;
+/// Serves the faults of loads or stores to the pages, where the table does not allow them already, and hands each that
+/// was served to `served(fault_result)`; a page that changes its frame or its rights leaves the translator.
+template <class Space, class Translator, class Served>
+status touch_pages(Space& space, Translator& translator, page_run pages, access_kind kind, Served&& served) {
+    for (vpn page = pages.first; page < pages.end();) {
+        const auto mapped = space.translate(page);
+        order size{};
+        if (mapped && mapped->attributes.allowed.allows(kind)) {
+            size = mapped->size;
+        } else {
+            const auto fault = space.fault(page, kind);
+            if (mapped) translator.invalidate({page, page_count{1}});
+            if (fault.outcome != status::ok) return fault.outcome;
+            served(fault);
+            size = fault.size;
+        }
+        page = align_down(page, size) + size.pages();
+    }
+    return status::ok;
+}
+
+/// Frames that a policy took for pages that nobody touched yet.
+template <class Policy>
+[[nodiscard]] std::uint64_t held_by(const Policy& policy) {
+    if constexpr (requires { policy.held(); }) return policy.held().raw;
+    return 0;
 }
 
 template <class Space>

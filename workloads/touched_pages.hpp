@@ -52,15 +52,39 @@ class touched_pages {
         ++into.count;
         ++resident_;
         recent_ = {place->first, &into};
-        auto [past, never] = ever_.try_emplace(place->first);
-        if (never) {
-            ever_gib_.try_emplace(place->first >> 9);
-            ever_half_tib_.try_emplace(place->first >> 18);
-        }
-        const bool before = past->second.test(page);
+        page_bits& past = ever_of(place->first);
+        const bool before = past.test(page);
         if (!before) ++distinct_;
-        past->second.set(page);
+        past.set(page);
         return before;
+    }
+
+    /// All these pages become resident; those that are stay so. O(regions) and a step per 64 pages.
+    void arrive(page_run pages) {
+        for (vpn at = pages.first; at < pages.end();) {
+            const std::uint64_t number = at.raw / region_pages;
+            const vpn end{(number + 1) * region_pages};
+            const page_run part = run_between(at, end < pages.end() ? end : pages.end());
+            at = part.end();
+            auto [place, fresh] = regions_.try_emplace(number);
+            if (fresh) count_region(number, 1);
+            page_bits& past = ever_of(number);
+            for (std::size_t w = 0; w < words; ++w) {
+                const std::uint64_t coming = range_mask(part, number * region_pages + w * 64);
+                const unsigned more = count_ones(coming & ~place->second.resident.word[w]);
+                distinct_ += count_ones(coming & ~past.word[w]);
+                place->second.resident.word[w] |= coming;
+                place->second.count += more;
+                resident_ += more;
+                past.word[w] |= coming;
+            }
+        }
+    }
+
+    /// How many pages of the aligned 2 MiB that holds `page` are resident. O(log regions).
+    [[nodiscard]] unsigned resident_around(vpn page) const {
+        const region* const found = region_of(page);
+        return found == nullptr ? 0 : found->count;
     }
 
     /// A resident page is stored to.
@@ -183,6 +207,16 @@ class touched_pages {
             recent_ = {number, &found->second};
         }
         return recent_.second;
+    }
+
+    /// The pages of a region that were ever resident.
+    [[nodiscard]] page_bits& ever_of(std::uint64_t number) {
+        auto [past, never] = ever_.try_emplace(number);
+        if (never) {
+            ever_gib_.try_emplace(number >> 9);
+            ever_half_tib_.try_emplace(number >> 18);
+        }
+        return past->second;
     }
 
     void count_region(std::uint64_t number, std::uint32_t change) {

@@ -2,6 +2,8 @@
 #ifndef LONGREACH_WORKLOADS_VIRTUAL_MACHINE_HPP
 #define LONGREACH_WORKLOADS_VIRTUAL_MACHINE_HPP
 
+#include <absl/status/status.h>
+
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -11,8 +13,11 @@
 #include "../allocator/placement.hpp"
 #include "../spot/nested_walker.hpp"
 #include "apply_event.hpp"
+#include "fragment/apply_fragmentation.hpp"
 #include "frame_map.hpp"
 #include "machine.hpp"
+#include "policy_kinds.hpp"
+#include "run_account.hpp"
 #include "simulated_space.hpp"
 #include "zone.hpp"
 
@@ -21,7 +26,7 @@
 // The guest's frames are the host's pages, counted from the start of that area, which lies at a 1 GiB boundary; so
 // alignment is the same in both. The host maps a guest frame when the guest first touches it, which is when the
 // guest's policy hands it out, for data and for tables; pinned guest frames are never touched. What the guest frees
-// stays mapped in the host.
+// stays mapped in the host. Policies with a daemon, and eager paging, are for native machines only.
 
 LONGREACH_NAMESPACE_BEGIN
 
@@ -32,16 +37,19 @@ class simulated_host {
     using policy_kind = typename Kind::template over<gfn, pfn>;
     using memory_type = simulated_space<gfn, pfn, typename policy_kind::policy_type>;
 
-    /// Twice the guest's memory, pinned in the same share.
+    /// Twice the guest's memory, fragmented by the same steps.
     explicit simulated_host(const machine_options& options)
-        : zone_(page_count{2 * options.memory.raw}),
-          policy_(zone_),
-          memory_(policy_.policy(), zone_.frames().managed(), 4, 4) {
-        zone_.pin(options.hog_percent, 2 * options.seed + 1);
-        const status mapped = memory_.space().map({gfn{0}, options.memory}, user_permissions(true, true, true),
-                                                  backing::anonymous(), area_flags{});
+        : zone_(page_count{2 * options.memory.raw * options.nodes}),
+          policy_(zone_, 2 * options.seed + 1),
+          memory_(policy_.policy(), Kind::faults, zone_.frames().managed(), 4, 4),
+          started_(apply_fragmentation(options.fragmented, zone_, 2 * options.seed + 1).status()) {
+        const status mapped =
+            memory_.space().map({gfn{0}, {options.memory.raw * options.nodes}}, user_permissions(true, true, true),
+                                backing::anonymous(), area_flags{});
         LONGREACH_CHECK(mapped == status::ok, "simulated_host.map");
     }
+
+    [[nodiscard]] const absl::Status& started() const noexcept { return started_; }
 
     /// The guest touches its frames: those without a frame of the host get one.
     status touch(run<gfn> frames) {
@@ -79,6 +87,7 @@ class simulated_host {
     simulated_zone<pfn> zone_;
     policy_kind policy_;
     memory_type memory_;
+    absl::Status started_;
     bool exhausted_ = false;
 };
 
@@ -123,21 +132,35 @@ class virtual_machine {
   public:
     explicit virtual_machine(const machine_options& options)
         : host_(options),
-          zone_(options.memory),
-          guest_policy_(zone_),
+          zone_(zone_layout{options.memory, options.nodes}),
+          guest_policy_(zone_, 2 * options.seed),
           policy_(guest_policy_.policy(), host_),
-          memory_(policy_, zone_.frames().managed(), options.areas, options.stretches) {
-        zone_.pin(options.hog_percent, 2 * options.seed);
+          memory_(policy_, Kind::faults, zone_.frames().managed(), options.areas, options.stretches),
+          started_(apply_fragmentation(options.fragmented, zone_, 2 * options.seed).status()) {
+        if (started_.ok()) started_ = host_.started();
     }
+
+    [[nodiscard]] const absl::Status& started() const noexcept { return started_; }
 
     [[nodiscard]] std::vector<std::uint64_t> free_runs() { return zone_.free_runs(); }
     [[nodiscard]] std::vector<std::uint64_t> host_free_runs() { return host_.free_runs(); }
 
     status apply(const vma_event& event) {
-        return apply_event(memory_.space(), event, [this](page_run pages) { mmu_.invalidate(pages); });
+        const status outcome = apply_event(memory_.space(), event, [this](page_run pages) { mmu_.invalidate(pages); });
+        account_.changed(event);
+        return outcome;
     }
 
-    status touch(vpn page, access_kind kind) { return detail::touch_page(memory_.space(), mmu_, page, kind); }
+    status touch(vpn page, access_kind kind) { return touch(page_run{page, page_count{1}}, kind); }
+    status touch(page_run pages, access_kind kind) {
+        const status outcome = detail::touch_pages(memory_.space(), mmu_, pages, kind,
+                                                   [this](const auto& fault) { account_.served(fault); });
+        if (outcome == status::ok) account_.touched(pages);
+        return outcome;
+    }
+    static constexpr bool maps_behind = false;
+    static constexpr bool settles = false;
+    void settle() {}
 
     void begin_translation() { mmu_.begin(memory_.space().tables(), host_.space().tables()); }
     status translate(std::uint64_t pc, vpn page, access_kind kind, bool through_tlbs) {
@@ -148,6 +171,7 @@ class virtual_machine {
     }
 
     [[nodiscard]] std::uint64_t resident_pages() const { return memory_.space().resident_pages().raw; }
+    [[nodiscard]] std::uint64_t touched_pages() const { return account_.pages().resident(); }
     [[nodiscard]] census count() const {
         run_counter counter;
         for (const auto& entry : memory_.space().entries()) {
@@ -171,6 +195,12 @@ class virtual_machine {
 
     [[nodiscard]] machine_counters counters() { return detail::counters_of(memory_.space(), policy_.counters()); }
     [[nodiscard]] machine_counters host_counters() { return host_.counters(); }
+    /// Of the guest; the host's faults, which the guest's wait for, are not timed.
+    [[nodiscard]] run_costs costs() const {
+        run_costs costs = account_.costs();
+        costs.bloat_pages = resident_pages() - account_.pages().resident();
+        return costs;
+    }
     [[nodiscard]] mmu_counters translation() const { return mmu_.counters(); }
     [[nodiscard]] bool host_exhausted() const noexcept { return host_.exhausted(); }
 
@@ -194,6 +224,8 @@ class virtual_machine {
     policy_kind guest_policy_;
     policy_type policy_;
     memory_type memory_;
+    absl::Status started_;
+    run_account account_;
     detail::translator<walker_type> mmu_;
 };
 

@@ -128,7 +128,7 @@ template <simulated_machine Machine>
 class machine_trial {
   public:
     explicit machine_trial(page_count memory = page_count{4096}, unsigned hog = 25)
-        : machine_(std::make_unique<Machine>(machine_options{memory, hog, 7, 3 * trial_pages, trial_pages})) {
+        : machine_(std::make_unique<Machine>(machine_options{memory, hog_of(hog), 7, 3 * trial_pages, trial_pages})) {
         machine_->begin_translation();
     }
 

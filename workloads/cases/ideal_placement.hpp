@@ -258,6 +258,8 @@ class ideal_placement {
     }
 
     [[nodiscard]] const runs_by_process& runs() const noexcept { return best_; }
+    /// The pieces, by process, of the best placement that was found by fitting; nothing where memory did not suffice.
+    [[nodiscard]] const std::vector<std::vector<std::uint64_t>>& pieces() const noexcept { return pieces_; }
 
   private:
     [[nodiscard]] static std::uint64_t total(const runs_by_process& runs) {
@@ -275,7 +277,9 @@ class ideal_placement {
             if (placed * 100 < pages * percent_) return;  // memory did not suffice
             found.push_back(fewest_runs(pieces[i], pages, percent_));
         }
-        if (best_.empty() || total(found) < total(best_)) best_ = found;
+        if (!best_.empty() && total(found) >= total(best_)) return;
+        best_ = found;
+        pieces_ = std::move(pieces);
     }
 
     /// Searches where all stretches are base pages or all are whole 2 MiB, no run is fixed, and they are few.
@@ -303,6 +307,7 @@ class ideal_placement {
     std::vector<std::vector<std::uint64_t>> fixed_;
     unsigned percent_;
     runs_by_process best_;
+    std::vector<std::vector<std::uint64_t>> pieces_;
 };
 
 LONGREACH_NAMESPACE_END
