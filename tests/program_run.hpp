@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -24,11 +25,19 @@ struct program_run {
     std::string err;
 };
 
-inline program_run run_program(const std::string& arguments) {
+/// Runs the program with its state in `state`.
+inline program_run run_program_in(const std::filesystem::path& state, const std::string& arguments) {
     const scratch_directory scratch;
     const auto err = scratch.path() / "err";
-    const auto ended = shell(as_word(LONGREACH_PROGRAM) + " " + arguments + " 2>" + as_word(err));
+    const auto ended = shell("XDG_STATE_HOME=" + as_word(state) + " " + as_word(LONGREACH_PROGRAM) + " " + arguments +
+                             " 2>" + as_word(err));
     return {ended.exit_code, ended.output, contents(err)};
+}
+
+/// Runs the program; what it keeps for later runs is gone with this one.
+inline program_run run_program(const std::string& arguments) {
+    const scratch_directory state;
+    return run_program_in(state.path(), arguments);
 }
 
 /// One line on stderr, nothing on stdout, exit code 2.

@@ -46,7 +46,8 @@ TEST(program, explains_itself_and_its_commands_with_an_example) {
     const program_run compare = run_program("compare --help");
     EXPECT_EQ(compare.exit_code, 0);
     EXPECT_THAT(compare.out, HasSubstr("Examples:\n  longreach compare"));
-    for (const char* flag : {"workload", "policy", "mode", "memory", "hog", "seeds", "feed", "census", "format"}) {
+    for (const char* flag :
+         {"workload", "policy", "mode", "memory", "hog", "seeds", "feed", "census", "format", "resume", "journal"}) {
         EXPECT_THAT(compare.out, HasSubstr(std::string("\n  --") + flag + "="));
     }
 }
@@ -89,23 +90,57 @@ TEST(program, names_the_workloads_there_are_when_it_does_not_know_one) {
     expect_refusal(run_program("compare --workload=gups,gups"), {"--workload=\"gups\"", "each workload once"});
 }
 
-TEST(program, refuses_a_memory_that_cannot_hold_the_run_before_it_starts) {
-    expect_refusal(run_program("compare --workload=gups --memory=128M"),
-                   {"--memory", "gups needs at least 65", "(25", "MiB"});
-    expect_refusal(run_program("compare --workload=gups --memory=300M --hog=0,50"), {"a hog of 50 %"});
+// ---- what does not fit
+
+/// The combination stands in its place, with its keys and no figures.
+void expect_does_not_fit(const nlohmann::json& line) {
+    EXPECT_EQ(line["outcome"], "does_not_fit");
+    for (const char* key : {"pages", "runs", "cover32", "n99", "spot_cycles_per_kaccess"}) {
+        EXPECT_TRUE(line.contains(key) && line[key].is_null()) << key;
+    }
 }
 
-TEST(program, ends_with_1_where_a_fault_finds_no_frame) {
+TEST(program, a_memory_that_cannot_hold_a_run_is_a_result_and_the_others_run) {
+    const program_run none = run_program("compare --workload=gups --memory=128M --hog=0 --format=json");
+    EXPECT_EQ(none.exit_code, 0);
+    EXPECT_THAT(none.err, HasSubstr("gups needs at least 65"));
+    EXPECT_THAT(none.err, HasSubstr("MiB"));
+    EXPECT_EQ(std::count(none.err.begin(), none.err.end(), '\n'), 1) << "once for all four: " << none.err;
+    ASSERT_EQ(lines_of(none).size(), 4U);
+    for (const nlohmann::json& line : lines_of(none)) expect_does_not_fit(line);
+
+    const std::string some = "compare --workload=gups --memory=300M --hog=0,50 --policy=ca --mode=native --format=";
+    const program_run run = run_program(some + "json");
+    EXPECT_EQ(run.exit_code, 0);
+    EXPECT_THAT(run.err, HasSubstr("hog 50 %"));
+    const auto lines = lines_of(run);
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_FALSE(lines[0].contains("outcome"));
+    EXPECT_GT(lines[0]["n99"], 0);
+    EXPECT_EQ(lines[1]["hog"], 50);
+    expect_does_not_fit(lines[1]);
+    EXPECT_THAT(run_program(some + "csv").out, HasSubstr(",does_not_fit\n"));
+    EXPECT_THAT(run_program(some + "table").out, HasSubstr("50%     ca      does_not_fit      - "));
+}
+
+TEST(program, a_run_in_which_a_fault_finds_no_frame_does_not_fit_and_says_where) {
     // Base pages would just fit; 2 MiB pages take a little more than there is.
     const auto recordings = load_workload("liblinear", translation_feed::census);
     ASSERT_TRUE(recordings.ok());
     const std::uint64_t frames = (*recordings)[0].footprint.frames() + 8;
-    const program_run run = run_program("compare --workload=liblinear --hog=0 --policy=thp --mode=native --memory=" +
-                                        std::to_string(frames * page_bytes));
-    EXPECT_EQ(run.exit_code, 1);
-    EXPECT_THAT(run.err, HasSubstr("liblinear thp native hog 0 seed 1"));
+    const std::string arguments = "compare --workload=liblinear --hog=0 --policy=thp --mode=native --memory=" +
+                                  std::to_string(frames * page_bytes);
+    const program_run run = run_program(arguments + " --format=json");
+    EXPECT_EQ(run.exit_code, 0);
+    EXPECT_THAT(run.err, HasSubstr("liblinear thp native hog 0 % seed 1"));
     EXPECT_THAT(run.err, HasSubstr("no frame left in the machine; the run needs at least"));
     EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1);
+    ASSERT_EQ(lines_of(run).size(), 1U);
+    expect_does_not_fit(lines_of(run)[0]);
+    // There is nothing to draw.
+    const scratch_directory scratch;
+    EXPECT_EQ(run_program(arguments + " --picture=" + as_word(scratch.path() / "out.svg")).exit_code, 1);
+    EXPECT_TRUE(fs::is_empty(scratch.path()));
 }
 
 // ---- results
@@ -115,7 +150,7 @@ TEST(program, prints_every_promised_number_on_every_line) {
     EXPECT_EQ(run.exit_code, 0) << run.err;
     EXPECT_EQ(run.err, "");
     const auto lines = lines_of(run);
-    ASSERT_EQ(lines.size(), 8U);
+    ASSERT_EQ(lines.size(), 8U + 4U) << "a line per run, then one per pair of seeds";
     for (const nlohmann::json& line : lines) {
         for (const char* key : {"workload",
                                 "policy",
@@ -176,7 +211,7 @@ TEST(program, prints_the_same_numbers_as_csv) {
 TEST(program, prints_a_table_with_its_legend_and_the_limits_of_the_model) {
     const program_run run = run_program("compare --workload=bt");
     EXPECT_EQ(run.exit_code, 0);
-    EXPECT_THAT(run.out, HasSubstr("workload  machine  hog  policy"));
+    EXPECT_THAT(run.out, HasSubstr("workload  machine  memory  policy"));
     EXPECT_THAT(run.out, HasSubstr("proves no speed-up"));
     EXPECT_THAT(run.out, HasSubstr("n99 of thp over n99 of ca"));
 }

@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <longreach/workloads/input_error.hpp>
 #include <map>
@@ -17,10 +18,35 @@ namespace {
 
 std::string text(absl::string_view view) { return {view.data(), view.size()}; }
 
-/// Whether the flag is defined in the subcommand's source or with what all subcommands have.
+/// Whether the flag is defined in the subcommand's source.
+bool is_own(const absl::CommandLineFlag& flag, const command& of) {
+    return absl::EndsWith(flag.Filename(), absl::StrCat("/longreach/", std::string(of.source)));
+}
+
+/// The default of a flag that the subcommand borrows; null for any other.
+const borrowed_flag* borrowed_by(const absl::CommandLineFlag& flag, const command& by) {
+    for (const borrowed_flag& each : by.borrowed) {
+        if (text(flag.Name()) == each.name) return &each;
+    }
+    return nullptr;
+}
+
+/// Whether the flag is defined in the subcommand's source or with what all subcommands have, or borrowed.
 bool belongs(const absl::CommandLineFlag& flag, const command& to) {
-    return absl::EndsWith(flag.Filename(), absl::StrCat("/longreach/", std::string(to.source))) ||
+    return is_own(flag, to) || borrowed_by(flag, to) != nullptr ||
            absl::EndsWith(flag.Filename(), "/longreach/report.cpp");
+}
+
+using flags_by_name = std::map<std::string, const absl::CommandLineFlag*>;
+
+/// The flags that `wanted(flag)` chooses.
+template <class Wanted>
+flags_by_name flags_if(Wanted&& wanted) {
+    flags_by_name sorted;
+    for (const auto& [name, flag] : absl::GetAllFlags()) {
+        if (wanted(*flag)) sorted.emplace(text(name), flag);
+    }
+    return sorted;
 }
 
 std::string unknown_flag(const command& of, std::string_view name) {
@@ -31,6 +57,10 @@ std::string unknown_flag(const command& of, std::string_view name) {
 }
 
 std::string read_flags(const command& of, std::span<char* const> arguments) {
+    for (const borrowed_flag& each : of.borrowed) {
+        std::string error;
+        (void)absl::FindCommandLineFlag(std::string(each.name))->ParseFrom(std::string(each.value), &error);
+    }
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string_view argument = arguments[i];
         if (argument.substr(0, 1) != "-" && of.operand != nullptr && of.operand->empty() && !argument.empty()) {
@@ -64,14 +94,21 @@ std::string read_flags(const command& of, std::span<char* const> arguments) {
     return {};
 }
 
+std::string flag_values(const command& of, std::span<const std::string_view> except) {
+    std::string result;
+    for (const auto& [name, flag] : flags_if([&](const auto& each) { return is_own(each, of); })) {
+        if (std::find(except.begin(), except.end(), std::string_view(name)) != except.end()) continue;
+        absl::StrAppend(&result, name, "=", flag->CurrentValue(), "\n");
+    }
+    return result;
+}
+
 std::string help_text(const command& of) {
     std::string result = absl::StrCat(std::string(of.help), "\nFlags:\n");
-    std::map<std::string, const absl::CommandLineFlag*> sorted;
-    for (const auto& [name, flag] : absl::GetAllFlags()) {
-        if (belongs(*flag, of)) sorted.emplace(text(name), flag);
-    }
-    for (const auto& [name, flag] : sorted) {
-        absl::StrAppend(&result, "  --", name, "=", flag->DefaultValue(), "\n      ",
+    for (const auto& [name, flag] : flags_if([&](const auto& each) { return belongs(each, of); })) {
+        const borrowed_flag* const borrowed = borrowed_by(*flag, of);
+        const std::string value = borrowed != nullptr ? std::string(borrowed->value) : flag->DefaultValue();
+        absl::StrAppend(&result, "  --", name, "=", value, "\n      ",
                         absl::StrReplaceAll(flag->Help(), {{"\n", "\n      "}}), "\n");
     }
     return result;

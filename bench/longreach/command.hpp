@@ -13,8 +13,15 @@
 
 namespace longreach {
 
-/// Exit codes: the run is good, the run's own check failed, bad usage or bad input.
-enum exit_code : int { exit_good = 0, exit_failed = 1, exit_bad_input = 2 };
+/// Exit codes: the run is good, the run's own check failed, bad usage or bad input; from 128 on, added to a signal that
+/// ended it.
+enum exit_code : int { exit_good = 0, exit_failed = 1, exit_bad_input = 2, exit_by_signal = 128 };
+
+/// A flag of another subcommand that this one takes as well, with its own default.
+struct borrowed_flag {
+    std::string_view name;
+    std::string_view value;
+};
 
 struct command {
     std::string_view name;
@@ -23,11 +30,13 @@ struct command {
     std::string_view source;         ///< file name of the source that defines its flags, e.g. "compare.cpp"
     int (*run)();                    ///< after the flags were read; returns an exit_code
     std::string* operand = nullptr;  ///< takes the one argument that is no flag; null where the command has none
+    std::span<const borrowed_flag> borrowed{};
 };
 
 extern const command compare_command;
 extern const command inspect_command;
 extern const command replay_command;
+extern const command reproduce_command;
 
 /// Every subcommand, in the order in which help lists them.
 [[nodiscard]] std::span<const command* const> commands();
@@ -35,6 +44,9 @@ extern const command replay_command;
 /// Reads `--name=value`, `--name value` and `--switch` arguments into the flags of a subcommand, and its operand.
 /// Answers what is wrong in one line, or nothing.
 [[nodiscard]] std::string read_flags(const command& of, std::span<char* const> arguments);
+
+/// The subcommand's own flags with the values they have, a line for each in the order of their names; without `except`.
+[[nodiscard]] std::string flag_values(const command& of, std::span<const std::string_view> except);
 
 /// The help text of a subcommand with all its flags and defaults.
 [[nodiscard]] std::string help_text(const command& of);

@@ -15,7 +15,8 @@
 namespace longreach {
 
 std::span<const command* const> commands() {
-    static constexpr std::array<const command*, 3> all{&compare_command, &inspect_command, &replay_command};
+    static constexpr std::array<const command*, 4> all{&compare_command, &inspect_command, &replay_command,
+                                                       &reproduce_command};
     return all;
 }
 

@@ -84,7 +84,7 @@ absl::StatusOr<std::string> place_of(const std::string& path) {
     if (fs::exists(there) && !fs::is_regular_file(there)) {
         return cannot_write(path, fs::is_directory(there) ? "it is a folder" : "it is no regular file");
     }
-    if (is_stream(path, STDOUT_FILENO) || is_stream(path, STDERR_FILENO)) {
+    if (holds_own_output(path)) {
         return cannot_write(path, "other results go there");
     }
     fs::path place = path;
@@ -98,6 +98,10 @@ absl::StatusOr<std::string> place_of(const std::string& path) {
     return place.string();
 }
 
+}
+
+bool holds_own_output(const std::string& path) noexcept {
+    return is_stream(path, STDOUT_FILENO) || is_stream(path, STDERR_FILENO);
 }
 
 absl::Status check_output(const std::string& path) {

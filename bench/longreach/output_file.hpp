@@ -12,6 +12,9 @@
 
 namespace longreach {
 
+/// Whether results or diagnostics of this program go to the file that `path` names.
+[[nodiscard]] bool holds_own_output(const std::string& path) noexcept;
+
 /// Whether write_output() would find a place to write to; leaves nothing behind. One line that says why not.
 [[nodiscard]] absl::Status check_output(const std::string& path);
 

@@ -27,11 +27,13 @@ std::string rights(permissions p) {
     return absl::StrCat(p.read ? "r" : "-", p.write ? "w" : "-", p.execute ? "x" : "-");
 }
 
-/// The file's name, or what the recording's events say of anonymous memory.
-std::string kind_of(const recording& program, const map_entry<vpn>& area) {
-    if (area.source.is_file()) return program.files[area.source.file];
-    for (const vma_event& event : program.vmas) {
-        if (event.kind == vma_kind::brk_grow && area.pages.contains(event.pages.first)) return "heap";
+/// The file's name, or what a recording's events say of anonymous memory.
+std::string kind_of(const workload& program, const map_entry<vpn>& area) {
+    if (area.source.is_file()) return program.files()[area.source.file];
+    if (const recording* const recorded = program.as_recording()) {
+        for (const vma_event& event : recorded->vmas) {
+            if (event.kind == vma_kind::brk_grow && area.pages.contains(event.pages.first)) return "heap";
+        }
     }
     return area.flags.grows_down ? "stack" : "anonymous";
 }
@@ -44,7 +46,7 @@ std::string shortened(std::string name, std::size_t most) {
     return name.substr(0, end) + "...";
 }
 
-class_names names_of(const recording& program, const frame_map& map, const classifier& classes, bool is_virtual) {
+class_names names_of(const workload& program, const frame_map& map, const classifier& classes, bool is_virtual) {
     class_names names(owner_classes);
     for (std::size_t c = 0; c < classes.named().size(); ++c) {
         const map_entry<vpn>& area = map.areas[classes.named()[c]];
@@ -95,9 +97,9 @@ class picture {
   private:
     [[nodiscard]] std::string title() const {
         const experiment& w = row_.wanted;
-        return absl::StrCat(row_.program->name, ", ", std::string(to_string(w.policy)), ", ",
-                            std::string(to_string(w.mode)), ", hog ", w.hog_percent, " %, seed ", w.seed, ", memory ",
-                            bytes_text(to_bytes(w.memory)));
+        return absl::StrCat(row_.program->name(), ", ", std::string(to_string(w.policy)), ", ",
+                            std::string(to_string(w.mode)), ", ", words_of(w.fragmented), ", seed ", w.seed,
+                            ", memory ", bytes_text(to_bytes(w.memory)));
     }
 
     void note(std::string_view text) { page_.text({margin, y_ += legend_step}, "", text); }

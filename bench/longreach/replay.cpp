@@ -5,7 +5,6 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "command.hpp"
+#include "interruption.hpp"
 #include "progress_bar.hpp"
 #include "replay_report.hpp"
 #include "report.hpp"
@@ -37,15 +37,6 @@ namespace {
 enum class rule_set : std::uint8_t { artifact, sound };
 
 std::string folder;  // the operand
-
-volatile std::sig_atomic_t interrupted = 0;
-
-/// The first signal ends the job soon: within the case at hand under the rules `sound`, after it under `artifact`. The
-/// second ends it at once.
-extern "C" void note_interruption(int signal) {
-    interrupted = 1;
-    std::signal(signal, SIG_DFL);
-}
 
 bool begins_with(std::string_view text, std::string_view beginning) {
     return text.substr(0, beginning.size()) == beginning;
@@ -93,12 +84,12 @@ void say_skipped(const std::vector<skipped_run>& skipped) {
 }
 
 /// Replays one case, prints what was found, and answers whether the replay's own checks held; nothing where it was
-/// interrupted.
+/// interrupted, which the rules `sound` look for within the case and `artifact` after it.
 std::optional<bool> replay_one(const recorded_case& recorded, rule_set rules, replay_report& report) {
     bool good = true;
     const std::vector<case_result> results = rules == rule_set::artifact
                                                  ? replay_artifact(recorded)
-                                                 : replay_sound(recorded, [] { return interrupted == 0; });
+                                                 : replay_sound(recorded, [] { return interruption() == 0; });
     if (results.empty()) return {};
     for (const case_result& result : results) {
         report.add(result);
@@ -117,14 +108,14 @@ std::optional<bool> replay_one(const recorded_case& recorded, rule_set rules, re
 
 int replay_all(const std::vector<case_source>& cases, rule_set rules, replay_report& report) {
     bool good = true;
-    const progress_bar progress(cases.size());
+    progress_bar progress(cases.size());
     const auto say_interrupted = [&](std::size_t done) {
         progress.clear();
         std::fprintf(stderr, "longreach replay: interrupted after %zu of %zu cases\n", done, cases.size());
         return exit_failed;
     };
     for (std::size_t i = 0; i < cases.size(); ++i) {
-        if (interrupted != 0) return say_interrupted(i);
+        if (interruption() != 0) return say_interrupted(i);
         progress.show(i);
         const absl::StatusOr<recorded_case> loaded = load_case(cases[i]);
         progress.clear();
@@ -166,8 +157,7 @@ int run_replay() {
     if (absl::Status status = prepare(format, rules, found); !status.ok()) {
         return bad_usage(absl::StrCat("longreach replay: ", status.message()));
     }
-    std::signal(SIGINT, note_interruption);
-    std::signal(SIGTERM, note_interruption);
+    note_interruptions();
     if (format == report_format::table && absl::GetFlag(FLAGS_case).empty()) say_skipped(found.skipped);
     replay_report report(format);
     const int code = replay_all(found.cases, rules, report);

@@ -47,7 +47,7 @@ template <class Choice, std::size_t Count>
 /// A named value of a result, or nothing (JSON's null, an empty cell of CSV). Names are stable and described in
 /// bench/README.md.
 struct report_field {
-    const char* name;
+    std::string name;
     std::variant<std::string, std::int64_t, std::uint64_t, double, std::nullptr_t> value;
 };
 
