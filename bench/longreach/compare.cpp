@@ -51,7 +51,8 @@ ABSL_FLAG(std::string, seeds, "1", "number of seeds, from 1 on, for each combina
 ABSL_FLAG(std::string, feed, "accesses",
           "what to translate: accesses (the steady window, through TLBs) or misses (recorded misses, straight to\n"
           "walker and predictor)");
-ABSL_FLAG(std::string, census, "peak", "when to count runs: peak (first moment of most mapped pages; of most touched ones under eager and policies\n"
+ABSL_FLAG(std::string, census, "peak",
+          "when to count runs: peak (first moment of most mapped pages; of most touched ones under eager and policies\n"
           "with a daemon, which then settles) or end");
 ABSL_FLAG(bool, resume, false,
           "go on with the same comparison where an earlier run was interrupted or killed, and print what that one "
